@@ -1,0 +1,2 @@
+//! The lauberhorn command.
+fn main() {}

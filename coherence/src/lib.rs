@@ -1,0 +1,1 @@
+//! Line messages, endpoint layouts and interconnect profiles.

@@ -1,0 +1,1 @@
+//! Userspace driver: endpoint protocol, services and lines back ends.

@@ -1,0 +1,4 @@
+//! The card: blocks described in Rust, emitted as Verilog.
+
+pub mod rtl;
+pub mod types;

@@ -1,0 +1,1 @@
+//! Build-time helper: Verilog in, Verilator model and Rust port table out.
