@@ -2,3 +2,5 @@
 
 pub mod rtl;
 pub mod types;
+
+pub use rust_hdl;
