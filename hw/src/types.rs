@@ -240,3 +240,187 @@ pub struct CsrRequest {
     /// Ignored by reads.
     pub write_data: Bits<32>,
 }
+
+/// A session index with the generation that makes the handle unique.
+#[derive(Copy, Clone, PartialEq, Debug, Default, LogicStruct)]
+pub struct SessionHandle {
+    /// Session index.
+    pub index: Bits<10>,
+    /// Counts up each time the index is freed.
+    pub generation: Bits<16>,
+}
+
+/// What the receive path needs to know of the register file.
+#[derive(Copy, Clone, PartialEq, Debug, Default, LogicStruct)]
+pub struct RxConfig {
+    /// Frames are received.
+    pub enable: Bit,
+    /// Unicast frames for other stations go to the bypass instead of being dropped.
+    pub promiscuous: Bit,
+    /// Own MAC, first byte on the wire least significant.
+    pub mac: Bits<48>,
+    /// Own IPv4 address, first byte on the wire least significant.
+    pub ipv4: Bits<32>,
+    /// Sixteen UDP ports, numeric, entry 0 least significant.
+    pub rpc_ports: Bits<256>,
+    /// Which of them are valid.
+    pub rpc_port_valid: Bits<16>,
+}
+
+/// What the transmit path needs to know of the register file.
+#[derive(Copy, Clone, PartialEq, Debug, Default, LogicStruct)]
+pub struct TxConfig {
+    /// Own MAC, first byte on the wire least significant.
+    pub mac: Bits<48>,
+    /// Own IPv4 address, first byte on the wire least significant.
+    pub ipv4: Bits<32>,
+}
+
+/// What the endpoints need to know of the register file.
+#[derive(Copy, Clone, PartialEq, Debug, Default, LogicStruct)]
+pub struct HostConfig {
+    /// Workers that may be given calls; bit 0 is endpoint 1.
+    pub worker_enable: Bits<16>,
+    /// Workers that are asked to retire at their next wait; bit 0 is endpoint 1.
+    pub worker_retire: Bits<16>,
+    /// A deferred load is answered TRY_AGAIN after this many cycles.
+    pub block_time_cycles: Bits<32>,
+}
+
+/// Entry address of a two-bank hash table.
+#[derive(Copy, Clone, PartialEq, Debug, Default, LogicStruct)]
+pub struct TableIndex {
+    /// Bank.
+    pub bank: Bit,
+    /// Entry in the bank.
+    pub index: Bits<10>,
+}
+
+/// An entry of the service table; all fields numeric.
+#[derive(Copy, Clone, PartialEq, Debug, Default, LogicStruct)]
+pub struct ServiceEntry {
+    /// The entry is in use.
+    pub valid: Bit,
+    /// RPC program.
+    pub program: Bits<32>,
+    /// RPC program version.
+    pub version: Bits<32>,
+    /// RPC procedure.
+    pub procedure: Bits<32>,
+    /// UDP port.
+    pub port: Bits<16>,
+    /// Handed to the worker as it is.
+    pub function: Bits<64>,
+    /// Service id, for the worker and for accounting.
+    pub service: Bits<16>,
+    /// Process that serves it.
+    pub process: Bits<16>,
+    /// Bit 0: the card answers this procedure itself (NULL).
+    pub flags: Bits<8>,
+}
+
+/// Writes an entry of the service table.
+#[derive(Copy, Clone, PartialEq, Debug, Default, LogicStruct)]
+pub struct ServiceWrite {
+    /// Where.
+    pub at: TableIndex,
+    /// What.
+    pub entry: ServiceEntry,
+}
+
+/// An entry of the program table; all fields numeric.
+#[derive(Copy, Clone, PartialEq, Debug, Default, LogicStruct)]
+pub struct ProgramEntry {
+    /// The entry is in use.
+    pub valid: Bit,
+    /// RPC program.
+    pub program: Bits<32>,
+    /// UDP port.
+    pub port: Bits<16>,
+    /// Lowest version registered.
+    pub low: Bits<32>,
+    /// Highest version registered; at most `low + 31`.
+    pub high: Bits<32>,
+    /// Bit `v - low` is set when version `v` is registered.
+    pub versions: Bits<32>,
+}
+
+/// Writes an entry of the program table.
+#[derive(Copy, Clone, PartialEq, Debug, Default, LogicStruct)]
+pub struct ProgramWrite {
+    /// Where.
+    pub at: TableIndex,
+    /// What.
+    pub entry: ProgramEntry,
+}
+
+/// An entry of the neighbour table.
+#[derive(Copy, Clone, PartialEq, Debug, Default, LogicStruct)]
+pub struct NeighbourEntry {
+    /// The entry is in use.
+    pub valid: Bit,
+    /// IPv4 address, first byte on the wire least significant.
+    pub ipv4: Bits<32>,
+    /// MAC, first byte on the wire least significant.
+    pub mac: Bits<48>,
+}
+
+/// Writes an entry of the neighbour table.
+#[derive(Copy, Clone, PartialEq, Debug, Default, LogicStruct)]
+pub struct NeighbourWrite {
+    /// Where.
+    pub index: Bits<8>,
+    /// What.
+    pub entry: NeighbourEntry,
+}
+
+/// One-cycle pulses of the receive path, one per counter of the same name; of the dispositions
+/// exactly one pulses per frame.
+#[derive(Copy, Clone, PartialEq, Debug, Default, LogicStruct)]
+pub struct RxEvents {
+    pub rx_frames: Bit,
+    pub rx_call_dispatched: Bit,
+    pub rx_null_answered: Bit,
+    pub rx_prog_unavail: Bit,
+    pub rx_prog_mismatch: Bit,
+    pub rx_proc_unavail: Bit,
+    pub rx_rpc_mismatch: Bit,
+    pub rx_auth_error: Bit,
+    pub rx_bypass: Bit,
+    pub rx_drop_mac_error: Bit,
+    pub rx_drop_runt: Bit,
+    pub rx_drop_oversize: Bit,
+    pub rx_drop_not_for_us: Bit,
+    pub rx_drop_ipv4_header: Bit,
+    pub rx_drop_udp_length: Bit,
+    pub rx_drop_udp_checksum: Bit,
+    pub rx_drop_rpc_malformed: Bit,
+    pub rx_drop_no_slot: Bit,
+    pub rx_drop_no_session: Bit,
+    pub rx_drop_bypass_full: Bit,
+    pub rx_drop_reply_queue_full: Bit,
+}
+
+/// One-cycle pulses of the transmit path, one per counter of the same name.
+#[derive(Copy, Clone, PartialEq, Debug, Default, LogicStruct)]
+pub struct TxEvents {
+    pub tx_frames: Bit,
+    pub tx_replies: Bit,
+    pub tx_nic_replies: Bit,
+    pub tx_bypass: Bit,
+    pub tx_released: Bit,
+    pub tx_drop_bad_session: Bit,
+    pub tx_drop_malformed: Bit,
+    pub tx_neighbour_miss: Bit,
+}
+
+/// One-cycle pulses of the endpoints, one per counter of the same name. Endpoints that report in the
+/// same cycle are counted one after the other, so each field is a small number.
+#[derive(Copy, Clone, PartialEq, Debug, Default, LogicStruct)]
+pub struct HostEvents {
+    pub endpoint_try_again: Bits<5>,
+    pub endpoint_delivered: Bits<5>,
+    pub endpoint_early_loads: Bits<5>,
+    pub endpoint_stray_loads: Bits<5>,
+    pub endpoint_incomplete: Bits<5>,
+}

@@ -242,13 +242,13 @@ impl<'b> Expr<'b> {
     }
 
     /// Shifts left by a variable amount; zeros come in, the width stays.
-    pub fn shl(self, amount: Expr<'b>) -> Expr<'b> {
+    pub fn shift_left(self, amount: Expr<'b>) -> Expr<'b> {
         self.body
             .node(Op::ShiftLeft(self.id, amount.id), self.width())
     }
 
     /// Shifts right by a variable amount; zeros come in, the width stays.
-    pub fn shr(self, amount: Expr<'b>) -> Expr<'b> {
+    pub fn shift_right(self, amount: Expr<'b>) -> Expr<'b> {
         self.body
             .node(Op::ShiftRight(self.id, amount.id), self.width())
     }
@@ -271,6 +271,10 @@ impl<'b> Not for Expr<'b> {
             Op::Not(inner) => Some(inner),
             _ => None,
         };
+        if let (None, Some(value)) = (inner, self.constant()) {
+            let inverted: Vec<u64> = value.limbs().iter().map(|limb| !limb).collect();
+            return self.body.value(Value::from_limbs(value.width(), &inverted));
+        }
         match inner {
             Some(inner) => self.body.expr(inner),
             None => self.body.node(Op::Not(self.id), self.width()),
