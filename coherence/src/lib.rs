@@ -1,1 +1,19 @@
-//! Line messages, endpoint layouts and interconnect profiles.
+//! # The lines between host and card
+//!
+//! What a cache line of the card is for, which messages move it, and what the link costs. Nothing
+//! here knows hardware or operating system: the hardware generator, the simulation and the driver
+//! use the same description.
+//!
+//! | module | holds |
+//! |---|---|
+//! | [`layout`] | which line of an endpoint lies where |
+//! | [`message`] | the messages of the line port |
+//! | [`profile`] | delays and limits of ECI, CXL and PCIe |
+
+pub mod layout;
+pub mod message;
+pub mod profile;
+
+pub use layout::{EndpointLayout, LayoutError, LineRole, Parity};
+pub use message::LineAddress;
+pub use profile::InterconnectProfile;

@@ -1,0 +1,150 @@
+//! Interconnect profiles: what the link between host and card costs.
+//!
+//! A simulated host core takes its delays from here. The sum that decides everything is the *bare
+//! round trip*, [`InterconnectProfile::load_ns`]: a load that the card answers at once.
+
+use lauberhorn_interface::NicConfig;
+use serde::Serialize;
+
+/// Delays and limits of one interconnect, seen from one host core. All times in nanoseconds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct InterconnectProfile {
+    /// Name, as on the command line.
+    pub name: &'static str,
+    /// Whether the link keeps lines coherent. Without, the lines are a device memory: the host
+    /// holds nothing, recalls are no-ops, and stores go out through the write-combining buffer.
+    pub coherent: bool,
+    /// From a message leaving the core's cache to its arrival at the card's line port.
+    pub one_way_to_nic_ns: u32,
+    /// From a message leaving the card's line port to its use by the core.
+    pub one_way_to_host_ns: u32,
+    /// How long one line with data occupies the link in one direction.
+    pub line_occupancy_ns: u32,
+    /// From the instruction to the message of a load that misses.
+    pub issue_ns: u32,
+    /// A store to a line the core holds (or to the write-combining buffer).
+    pub store_ns: u32,
+    /// From the instruction to the message of a clean-and-invalidate of one line, or the flush of
+    /// one line from the write-combining buffer.
+    pub flush_ns: u32,
+    /// From the arrival of a recall at the host to its acknowledgement leaving.
+    pub snoop_ns: u32,
+    /// Loads that one core may have without an answer.
+    pub max_outstanding: usize,
+    /// Where the numbers come from and how sure they are.
+    pub source: &'static str,
+}
+
+impl InterconnectProfile {
+    /// The names [`InterconnectProfile::named`] knows.
+    pub const NAMES: &[&str] = &["eci", "cxl", "pcie"];
+
+    /// Enzian: a 48-core ThunderX-1 and the FPGA over the coherent interconnect, 128-byte lines.
+    pub const ECI: Self = Self {
+        name: "eci",
+        coherent: true,
+        one_way_to_nic_ns: 210,
+        one_way_to_host_ns: 230,
+        line_occupancy_ns: 12,
+        issue_ns: 24,
+        store_ns: 4,
+        flush_ns: 12,
+        snoop_ns: 140,
+        max_outstanding: 8,
+        source: "Raw stage medians of the published loop-back measurements, at 4 ns a cycle: each \
+                 further RX line loaded alone costs 116 cycles = 464 ns (issue + both crossings); \
+                 the first recalled TX line adds 145 cycles = 580 ns (both crossings + snoop), each \
+                 further one 2 to 5 cycles (line occupancy). One crossing is thus 200 to 250 ns, \
+                 CPU side included; how the sum divides between the directions is not measured. \
+                 Store, flush and the number of outstanding loads are estimates.",
+    };
+
+    /// A CXL.mem device on an FPGA with a hard controller, 64-byte lines.
+    pub const CXL: Self = Self {
+        name: "cxl",
+        coherent: true,
+        one_way_to_nic_ns: 110,
+        one_way_to_host_ns: 110,
+        line_occupancy_ns: 2,
+        issue_ns: 10,
+        store_ns: 1,
+        flush_ns: 10,
+        snoop_ns: 40,
+        max_outstanding: 16,
+        source: "Estimate, not measured: published breakdowns of a CXL.mem load sum to about \
+                 250 ns, of which 80 to 100 ns are DRAM that our lines do not need; the soft logic \
+                 beside an FPGA's controller takes about as much again as it saves. A bare round trip \
+                 anywhere from 150 to 350 ns is plausible. Occupancy is 64 bytes at PCIe 5.0 x16 \
+                 less protocol overhead.",
+    };
+
+    /// The same lines as a PCIe BAR: loads are non-posted reads, stores are write-combined.
+    pub const PCIE: Self = Self {
+        name: "pcie",
+        coherent: false,
+        one_way_to_nic_ns: 620,
+        one_way_to_host_ns: 620,
+        line_occupancy_ns: 6,
+        issue_ns: 52,
+        store_ns: 1,
+        flush_ns: 20,
+        snoop_ns: 0,
+        max_outstanding: 4,
+        source: "The published bare round trip over PCIe is 1292 ns; its division is an assumption. \
+                 Occupancy is 64 bytes at PCIe 3.0 x16 less protocol overhead. One read fetches \
+                 a whole 64-byte line, as vector loads can; the published driver read the BAR in \
+                 pieces and paid 46 ns per byte. Store, flush and outstanding reads are estimates.",
+    };
+
+    /// The profile called `name`, one of [`InterconnectProfile::NAMES`].
+    pub fn named(name: &str) -> Option<Self> {
+        [Self::ECI, Self::CXL, Self::PCIE]
+            .into_iter()
+            .find(|profile| profile.name == name)
+    }
+
+    /// The bare round trip: a load that the card answers in no time.
+    pub const fn load_ns(&self) -> u32 {
+        self.issue_ns + self.one_way_to_nic_ns + self.one_way_to_host_ns
+    }
+
+    /// A recall of one line, seen from the card.
+    pub const fn recall_ns(&self) -> u32 {
+        self.one_way_to_host_ns + self.snoop_ns + self.one_way_to_nic_ns
+    }
+
+    /// The card configuration that goes with the link.
+    pub fn configuration(&self) -> NicConfig {
+        match self.name {
+            "eci" => NicConfig::eci(),
+            _ => NicConfig::cxl(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_name_has_its_profile() {
+        for name in InterconnectProfile::NAMES {
+            assert_eq!(InterconnectProfile::named(name).unwrap().name, *name);
+        }
+        assert_eq!(InterconnectProfile::named("upi"), None);
+    }
+
+    #[test]
+    fn sums_are_the_published_ones() {
+        assert_eq!(InterconnectProfile::ECI.load_ns(), 116 * 4);
+        assert_eq!(InterconnectProfile::ECI.recall_ns(), 145 * 4);
+        assert_eq!(InterconnectProfile::PCIE.load_ns(), 1292);
+    }
+
+    #[test]
+    fn configurations_fit_the_link() {
+        assert_eq!(InterconnectProfile::ECI.configuration().line_bytes(), 128);
+        assert_eq!(InterconnectProfile::CXL.configuration().line_bytes(), 64);
+        assert_eq!(InterconnectProfile::PCIE.configuration().line_bytes(), 64);
+    }
+}
