@@ -5,5 +5,11 @@
 //! | module | what |
 //! |---|---|
 //! | [`lines`] | what a back end offers: loads and stores of lines, registers |
+//! | [`service`] | which handler answers which procedure |
+//! | [`services`] | example services: adder, echo, rpcbind |
+//! | [`xdr`] | reading arguments, writing results |
 
 pub mod lines;
+pub mod service;
+pub mod services;
+pub mod xdr;
