@@ -1,5 +1,6 @@
 //! Cycle-accurate simulation of the card, its wire and its host.
 
+pub mod host;
 pub mod pcap;
 pub mod seed;
 pub mod tap;
