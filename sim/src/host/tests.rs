@@ -336,7 +336,7 @@ fn every_core_sees_its_own_stores_under_stalls_and_evictions() {
         let mut checks: [Option<(u32, u64)>; 3] = [None; 3];
         let mut completed = 0;
         while completed < 3000 {
-            for core_idx in 0..3 {
+            for (core_idx, check) in checks.iter_mut().enumerate() {
                 if bench.host.core(core_idx).is_busy() {
                     continue;
                 }
@@ -357,7 +357,7 @@ fn every_core_sees_its_own_stores_under_stalls_and_evictions() {
                     }
                     _ => {
                         let value = expected.get(&(core_idx, line)).copied().unwrap_or(0);
-                        checks[core_idx] = Some((line, value));
+                        *check = Some((line, value));
                         CoreOp::Load(vec![line])
                     }
                 };
