@@ -2,7 +2,7 @@
 //!
 //! The one source of every number that two sides share: registers, line layouts, table hash
 //! functions and the validated configuration. The hardware generator, the driver, the simulation
-//! and C, Python, Verilog and the documentation are all made from it, and a
+//! and (through [`emit`]) C, Python, Verilog and the documentation are all made from it, and a
 //! [content hash](hash) in the card lets the driver refuse a card that was made from another one.
 //!
 //! | module | holds |
@@ -13,6 +13,7 @@
 //! | [`counters`] | which events are counted, and where |
 //! | [`table_hash`] | where entries of the service and program tables lie |
 //! | [`hash`] | the content hash |
+//! | [`emit`] | the same in other languages |
 
 #![no_std]
 
@@ -23,6 +24,7 @@ extern crate std;
 
 pub mod config;
 pub mod counters;
+pub mod emit;
 pub mod hash;
 pub mod line;
 pub mod registers;
