@@ -148,3 +148,27 @@ fn values_slice_across_limbs() {
     assert_eq!(value.slice(64, 64).to_u64(), 0x0f0e_0d0c_0b0a_0908);
     assert_eq!(format!("{}", Value::new(9, 0x1ab)), "9'h1ab");
 }
+
+/// Slices of different widths from the same bit on.
+#[derive(LogicBlock, Default)]
+struct Slices {
+    pub a: Signal<In, Bits<8>>,
+    pub narrow: Signal<Out, Bits<2>>,
+    pub wide: Signal<Out, Bits<5>>,
+}
+impl Leaf for Slices {
+    fn body(&self, b: &Body) {
+        let a = b.read(&self.a);
+        b.drive(&self.narrow, a.trunc(2));
+        b.drive(&self.wide, a.trunc(5));
+        b.unused(a.slice(5, 3));
+    }
+}
+leaf!(impl[] Slices { narrow, wide });
+
+#[test]
+fn slices_that_start_at_the_same_bit_keep_their_widths() {
+    let mut dut = Interpreter::new(Slices::default().elaborate());
+    dut.poke("a", 0xff);
+    assert_eq!((dut.peek("narrow"), dut.peek("wide")), (3, 31));
+}

@@ -152,7 +152,7 @@ pub(crate) struct Assertion {
 pub(crate) struct Graph {
     pub ports: Vec<PortInfo>,
     pub nodes: Vec<Node>,
-    pub shared: HashMap<Op, NodeId>,
+    pub shared: HashMap<(Op, usize), NodeId>,
     pub registers: Vec<Register>,
     pub memories: Vec<Memory>,
     pub roms: Vec<Rom>,
@@ -171,11 +171,13 @@ impl Graph {
 
     /// Adds a node; equal nodes are shared.
     pub fn add(&mut self, op: Op, width: usize) -> NodeId {
-        if let Some(node) = self.shared.get(&op) {
+        let key = (op, width);
+        if let Some(node) = self.shared.get(&key) {
             return *node;
         }
         let node = self.nodes.len() as NodeId;
-        self.shared.insert(op.clone(), node);
+        let op = key.0.clone();
+        self.shared.insert(key, node);
         self.nodes.push(Node {
             op,
             width,
