@@ -5,11 +5,22 @@
 //! | module | what |
 //! |---|---|
 //! | [`lines`] | what a back end offers: loads and stores of lines, registers |
+//! | [`endpoint`] | the line protocol: receive a message, send a message |
+//! | [`worker`] | receives calls, runs handlers, sends replies |
 //! | [`service`] | which handler answers which procedure |
 //! | [`services`] | example services: adder, echo, rpcbind |
+//! | [`bypass`] | carries all other frames to and from a host stack |
+//! | [`stack`] | host stacks: smoltcp in the process, or a channel to someone else |
 //! | [`xdr`] | reading arguments, writing results |
 
+pub mod bypass;
+pub mod endpoint;
 pub mod lines;
 pub mod service;
 pub mod services;
+pub mod stack;
+pub mod worker;
 pub mod xdr;
+
+#[cfg(test)]
+mod testing;

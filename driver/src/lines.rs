@@ -3,13 +3,14 @@
 //! returns, so every future is ready at its first poll and [`block_on_ready`] runs the code; in
 //! simulation a load pends until the card fills the line, and many cores share one thread.
 //!
-//! A line is named by its index in the card's aperture. An implementation stands for one core:
+//! A line is named by its [`LineAddress`] in the card's aperture. An implementation stands for one core:
 //! it keeps that core's program order, and holds lines as that core's cache would.
 
 use std::future::Future;
 use std::pin::pin;
 use std::task::{Context, Poll, Waker};
 
+use lauberhorn_coherence::LineAddress;
 use thiserror::Error;
 
 /// Stores, and the buffers they come from, are multiples of this, at multiples of this.
@@ -19,12 +20,10 @@ pub const STORE_BYTES: usize = 8;
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum LinesError {
     /// The line lies outside what the back end maps.
-    #[error(
-        "line {line:#x} lies outside the mapped {lines:#x} lines: check the card's line layout"
-    )]
+    #[error("{line} lies outside the mapped {lines:#x} lines: check the card's line layout")]
     OutOfRange {
         /// The line asked for.
-        line: u32,
+        line: LineAddress,
         /// Lines that are mapped.
         lines: usize,
     },
@@ -52,30 +51,34 @@ pub trait Lines {
     fn line_bytes(&self) -> usize;
 
     /// Loads `line`; `data` is one line long. The card decides when the load completes.
-    fn load(&self, line: u32, data: &mut [u8]) -> impl Future<Output = Result<(), LinesError>>;
+    fn load(
+        &self,
+        line: LineAddress,
+        data: &mut [u8],
+    ) -> impl Future<Output = Result<(), LinesError>>;
 
     /// Loads all `lines` into `data`, one after the other. Every load is issued before the first
     /// is awaited.
     fn load_many(
         &self,
-        lines: &[u32],
+        lines: &[LineAddress],
         data: &mut [u8],
     ) -> impl Future<Output = Result<(), LinesError>>;
 
     /// Loads `line` for writing and drops what it holds. Complete when the card has answered.
-    fn load_exclusive(&self, line: u32) -> impl Future<Output = Result<(), LinesError>>;
+    fn load_exclusive(&self, line: LineAddress) -> impl Future<Output = Result<(), LinesError>>;
 
     /// Stores `data` into `line` from byte `offset` on, fetching the line for writing where it is
     /// not held so. Both are multiples of [`STORE_BYTES`].
     fn store(
         &self,
-        line: u32,
+        line: LineAddress,
         offset: usize,
         data: &[u8],
     ) -> impl Future<Output = Result<(), LinesError>>;
 
     /// Cleans and invalidates `line`: what was stored into it goes to the card now.
-    fn write_back(&self, line: u32) -> impl Future<Output = Result<(), LinesError>>;
+    fn write_back(&self, line: LineAddress) -> impl Future<Output = Result<(), LinesError>>;
 
     /// Orders earlier stores before every later operation: a core may otherwise perform a load
     /// while an older store still waits in its store buffer.
@@ -83,7 +86,7 @@ pub trait Lines {
 
     /// Starts fetching `line`, for writing if `exclusive`, and does not wait. A hint: it may do
     /// nothing.
-    fn prefetch(&self, line: u32, exclusive: bool);
+    fn prefetch(&self, line: LineAddress, exclusive: bool);
 }
 
 /// Why a register access failed.

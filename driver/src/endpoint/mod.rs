@@ -1,0 +1,147 @@
+//! # Endpoints: the driver's half of the line protocol
+//! An endpoint is a pair of control lines per direction and the overflow lines behind them.
+//! [`rx`] loads the line whose turn it is and gets a call, [`tx`] stores a reply. Both are plain
+//! state machines over [`Lines`](crate::lines::Lines), the same on every back end.
+
+use lauberhorn_coherence::{EndpointLayout, LineAddress, LineRole, Parity};
+use lauberhorn_interface::line::HeaderError;
+use thiserror::Error;
+
+use crate::lines::LinesError;
+
+pub mod rx;
+pub mod tx;
+
+pub use rx::{RxEndpoint, RxEvent};
+pub use tx::{TxEndpoint, TxMode};
+
+/// Why an endpoint operation failed.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum EndpointError {
+    /// The layout has no such endpoint.
+    #[error("there is no endpoint {endpoint}: the card has {endpoints}")]
+    NoEndpoint {
+        /// The endpoint asked for.
+        endpoint: usize,
+        /// Endpoints of the card.
+        endpoints: usize,
+    },
+    /// The back end failed.
+    #[error("endpoint {endpoint}: the access to its lines failed")]
+    Lines {
+        /// The endpoint.
+        endpoint: usize,
+        /// What failed.
+        #[source]
+        source: LinesError,
+    },
+    /// A control line reads as all ones, as a bus does when nothing answers.
+    #[error("endpoint {endpoint}: {line} reads as all ones: the card is gone or in reset")]
+    AllOnes {
+        /// The endpoint.
+        endpoint: usize,
+        /// The control line.
+        line: LineAddress,
+    },
+    /// The card wrote a header that means nothing.
+    #[error("endpoint {endpoint}: the card filled {line} with a bad header")]
+    Header {
+        /// The endpoint.
+        endpoint: usize,
+        /// The control line.
+        line: LineAddress,
+        /// What is wrong with it.
+        #[source]
+        source: HeaderError,
+    },
+    /// The card announced more bytes than the endpoint's lines hold.
+    #[error(
+        "endpoint {endpoint}: {line} announces {length_bytes} bytes, the lines hold {limit_bytes}"
+    )]
+    Oversize {
+        /// The endpoint.
+        endpoint: usize,
+        /// The control line.
+        line: LineAddress,
+        /// Bytes announced.
+        length_bytes: usize,
+        /// Bytes the lines can hold.
+        limit_bytes: usize,
+    },
+    /// Both control lines say that the other one is to be loaded.
+    #[error(
+        "endpoint {endpoint}: both control lines are empty: another core loads from this endpoint"
+    )]
+    Contended {
+        /// The endpoint.
+        endpoint: usize,
+    },
+    /// A message to be sent is longer than the endpoint's lines.
+    #[error(
+        "endpoint {endpoint}: a body of {length_bytes} bytes to send, the lines hold {limit_bytes}"
+    )]
+    BodyTooLong {
+        /// The endpoint.
+        endpoint: usize,
+        /// Bytes of the body.
+        length_bytes: usize,
+        /// Bytes the lines can hold.
+        limit_bytes: usize,
+    },
+    /// A worker endpoint was given an Ethernet frame, or the bypass endpoint a call.
+    #[error(
+        "endpoint {endpoint}: the card delivered a message of kind {kind}, which is not for it"
+    )]
+    WrongKind {
+        /// The endpoint.
+        endpoint: usize,
+        /// The kind delivered.
+        kind: &'static str,
+    },
+}
+
+/// The lines of one direction of one endpoint, resolved from the layout.
+#[derive(Clone, Debug)]
+struct Direction {
+    endpoint: usize,
+    line_bytes: usize,
+    control: [LineAddress; 2],
+    overflow: Vec<LineAddress>,
+}
+
+impl Direction {
+    fn new(
+        layout: &EndpointLayout,
+        endpoint: usize,
+        image: impl Fn(Parity, usize) -> LineRole,
+    ) -> Result<Self, EndpointError> {
+        let endpoints = layout.endpoints();
+        let missing = EndpointError::NoEndpoint {
+            endpoint,
+            endpoints,
+        };
+        let address = |role| layout.address(endpoint, role).ok_or(missing.clone());
+        let [zero, one] = Parity::BOTH.map(|parity| address(image(parity, 0)));
+        Ok(Self {
+            endpoint,
+            line_bytes: layout.line_bytes(),
+            control: [zero?, one?],
+            overflow: (1..=layout.overflow_lines())
+                .map(|n| address(image(Parity::Zero, n)))
+                .collect::<Result<_, _>>()?,
+        })
+    }
+
+    /// Bytes of the largest line image.
+    fn capacity_bytes(&self) -> usize {
+        self.line_bytes * (1 + self.overflow.len())
+    }
+
+    fn lines_error(&self) -> impl Fn(LinesError) -> EndpointError + use<> {
+        let endpoint = self.endpoint;
+        move |source| EndpointError::Lines { endpoint, source }
+    }
+}
+
+#[cfg(test)]
+mod tests;

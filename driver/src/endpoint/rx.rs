@@ -1,0 +1,127 @@
+//! # Receiving: a load that completes with a call
+//! The two control lines take turns. Every answer completes its line, whatever it says, so the
+//! next load is of the other one; that load also tells the card that the last message is done with
+//! and its lines may be taken back. The body is therefore copied out before `receive` returns.
+//!
+//! A body that does not fit the control line continues in the overflow lines; their loads are all
+//! issued before the first is awaited.
+
+use lauberhorn_coherence::{EndpointLayout, LineRole, Parity};
+use lauberhorn_interface::line::{HEADER_BYTES, RxHeader, RxKind};
+
+use super::{Direction, EndpointError};
+use crate::lines::Lines;
+
+/// What a receive came back with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RxEvent {
+    /// A call or a frame; [`RxEndpoint::body`] holds its bytes.
+    Message(RxHeader),
+    /// Nothing came within the block time.
+    TryAgain,
+    /// The card wants the core back.
+    Retire,
+}
+
+/// The receiving half of an endpoint.
+#[derive(Debug)]
+pub struct RxEndpoint {
+    lines: Direction,
+    parity: Parity,
+    image: Vec<u8>,
+    header: RxHeader,
+}
+
+impl RxEndpoint {
+    /// The receiving half of `endpoint` of a card that was just reset.
+    pub fn new(layout: &EndpointLayout, endpoint: usize) -> Result<Self, EndpointError> {
+        let lines = Direction::new(layout, endpoint, LineRole::rx_image)?;
+        Ok(Self {
+            image: vec![0; lines.capacity_bytes()],
+            lines,
+            parity: Parity::Zero,
+            header: RxHeader::default(),
+        })
+    }
+
+    /// The endpoint's number.
+    pub fn endpoint(&self) -> usize {
+        self.lines.endpoint
+    }
+
+    /// Waits inside a load until the card has something to say.
+    pub async fn receive(&mut self, lines: &impl Lines) -> Result<RxEvent, EndpointError> {
+        self.header = RxHeader::default();
+        // After a reset of one side only, the turn may be the other line's: then this line is
+        // filled with EMPTY at once, and the other one is loaded.
+        for _ in Parity::BOTH {
+            let header = self.load_control(lines).await?;
+            match header.kind {
+                RxKind::Empty => {}
+                RxKind::TryAgain => return Ok(RxEvent::TryAgain),
+                RxKind::Retire => return Ok(RxEvent::Retire),
+                RxKind::Call | RxKind::Frame => {
+                    self.load_overflow(lines, header.end_bytes()).await?;
+                    self.header = header;
+                    return Ok(RxEvent::Message(header));
+                }
+            }
+        }
+        let endpoint = self.lines.endpoint;
+        Err(EndpointError::Contended { endpoint })
+    }
+
+    /// The body of the message that [`receive`](Self::receive) returned last; else nothing.
+    pub fn body(&self) -> &[u8] {
+        &self.image[self.header.kind.body_offset()..self.header.end_bytes()]
+    }
+
+    async fn load_control(&mut self, lines: &impl Lines) -> Result<RxHeader, EndpointError> {
+        let endpoint = self.lines.endpoint;
+        let line = self.lines.control[self.parity.index()];
+        let control = &mut self.image[..self.lines.line_bytes];
+        lines
+            .load(line, control)
+            .await
+            .map_err(self.lines.lines_error())?;
+        self.parity = self.parity.other();
+
+        let mut header = [0; HEADER_BYTES];
+        header.copy_from_slice(&control[..HEADER_BYTES]);
+        if header == [0xff; HEADER_BYTES] {
+            return Err(EndpointError::AllOnes { endpoint, line });
+        }
+        let header = RxHeader::decode(&header).map_err(|source| EndpointError::Header {
+            endpoint,
+            line,
+            source,
+        })?;
+        if header.end_bytes() > self.image.len() {
+            return Err(EndpointError::Oversize {
+                endpoint,
+                line,
+                length_bytes: header.length_bytes.into(),
+                limit_bytes: self.image.len() - header.kind.body_offset(),
+            });
+        }
+        Ok(header)
+    }
+
+    async fn load_overflow(
+        &mut self,
+        lines: &impl Lines,
+        end_bytes: usize,
+    ) -> Result<(), EndpointError> {
+        let line_bytes = self.lines.line_bytes;
+        let end_line = end_bytes.div_ceil(line_bytes);
+        if end_line <= 1 {
+            return Ok(());
+        }
+        let data = &mut self.image[line_bytes..end_line * line_bytes];
+        let overflow = &self.lines.overflow[..end_line - 1];
+        lines
+            .load_many(overflow, data)
+            .await
+            .map_err(self.lines.lines_error())
+    }
+}
