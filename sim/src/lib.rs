@@ -1,7 +1,9 @@
 //! Cycle-accurate simulation of the card, its wire and its host.
 
 pub mod host;
+pub mod oracle;
 pub mod pcap;
 pub mod seed;
 pub mod tap;
 pub mod wire;
+pub mod workload;
