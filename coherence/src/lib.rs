@@ -8,8 +8,12 @@
 //! |---|---|
 //! | [`layout`] | which line of an endpoint lies where |
 //! | [`message`] | the messages of the line port |
+//! | [`home`] | what the card does with the messages of an endpoint |
+//! | [`cache`] | what a host's cache does with the messages of a line |
 //! | [`profile`] | delays and limits of ECI, CXL and PCIe |
 
+pub mod cache;
+pub mod home;
 pub mod layout;
 pub mod message;
 pub mod profile;

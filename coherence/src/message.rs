@@ -1,6 +1,11 @@
 //! The messages of the line port, between the card (home of the lines) and the interconnect.
 //!
 //! `D` is the content of a line: bytes in the simulation, anything small and comparable in models.
+//!
+//! The protocol asks one thing of the interconnect: messages about the same line, in the same
+//! direction, arrive in the order in which they were sent, also across channels (a fill before a
+//! later recall, a writeback before a later load). Messages about different lines may overtake
+//! each other.
 
 use std::fmt;
 
