@@ -1,7 +1,10 @@
 //! The card: blocks described in Rust, emitted as Verilog.
 
 pub mod csr;
+pub mod design;
 pub mod rtl;
+pub mod stream;
+pub mod testing;
 pub mod types;
 
 pub use rust_hdl;

@@ -25,6 +25,8 @@ struct Emitter<'g> {
     sliced: Vec<bool>,
     text: Vec<String>,
     named: Vec<bool>,
+    /// Written as the condition of a register's assignment, so it needs no text of its own.
+    absorbed: Vec<bool>,
     /// Bits of each anonymous wire that the text refers to; `None` is all of them.
     referenced: Vec<Option<BTreeSet<usize>>>,
     out: String,
@@ -65,10 +67,17 @@ impl<'g> Emitter<'g> {
             sliced[mask as usize] = true;
             sliced[data as usize] = true;
         }
+        let mut absorbed = vec![false; count];
+        for register in &graph.registers {
+            let next = register.next as usize;
+            absorbed[next] = uses[next] == 1
+                && enabled_assignment(graph, register.next, register.node).is_some();
+        }
         Self {
             graph,
             uses,
             sliced,
+            absorbed,
             text: vec![String::new(); count],
             named: vec![false; count],
             referenced,
@@ -176,6 +185,9 @@ impl<'g> Emitter<'g> {
     }
 
     fn emit_node(&mut self, id: usize) {
+        if self.absorbed[id] {
+            return;
+        }
         let node = &self.graph.nodes[id];
         let text = self.expression(id);
         let is_name = matches!(node.op, Op::Input(_) | Op::Register(_) | Op::ReadData(..));
@@ -266,13 +278,13 @@ impl<'g> Emitter<'g> {
 
     /// A chain of choices that ends in the register itself reads as enables.
     fn emit_assignment(&mut self, indent: &str, name: &str, own: NodeId, next: NodeId) {
-        match &self.graph.nodes[next as usize].op {
-            Op::Mux(condition, value, rest) if *rest == own => {
-                let (condition, value) = (self.t(*condition), self.t(*value));
+        match enabled_assignment(self.graph, next, own) {
+            Some((condition, value)) => {
+                let (condition, value) = (self.t(condition), self.t(value));
                 let text = format!("{indent}if ({condition}) {name} <= {value};");
                 self.line(text);
             }
-            _ => {
+            None => {
                 let text = format!("{indent}{name} <= {};", self.t(next));
                 self.line(text);
             }
@@ -342,6 +354,14 @@ impl<'g> Emitter<'g> {
             self.line(text);
         }
         self.line("`endif");
+    }
+}
+
+/// `(condition, value)` when register `own` keeps its value unless the condition holds.
+fn enabled_assignment(graph: &Graph, next: NodeId, own: NodeId) -> Option<(NodeId, NodeId)> {
+    match &graph.nodes[next as usize].op {
+        Op::Mux(condition, value, rest) if *rest == own => Some((*condition, *value)),
+        _ => None,
     }
 }
 
