@@ -1,6 +1,8 @@
 //! Cycle-accurate simulation of the card, its wire and its host.
 
+pub mod csr;
 pub mod host;
+pub mod lockstep;
 pub mod oracle;
 pub mod pcap;
 pub mod seed;

@@ -11,6 +11,8 @@ use super::port::{LineBytes, Load, MAX_LINE_BYTES};
 /// Timing and sizes of a core.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct CoreTiming {
+    /// From a load that misses to its request leaving.
+    pub miss_cycles: u64,
     /// Between two load requests of one core.
     pub load_issue_cycles: u64,
     /// From a line's arrival to its data being usable.
@@ -19,6 +21,8 @@ pub struct CoreTiming {
     pub hit_cycles: u64,
     /// Each store of up to eight words that leaves the store buffer.
     pub store_cycles: u64,
+    /// From a write-back instruction, or the flush of a combined line, to its message leaving.
+    pub flush_cycles: u64,
     /// From a recall's arrival to its acknowledgement leaving.
     pub snoop_cycles: u64,
     /// Loads that may be outstanding.
@@ -212,20 +216,24 @@ impl Core {
     }
 
     /// Gives a line back: dirty with its data, clean as a notice if `notify`.
-    pub fn evict(&mut self, cycle: u64, line: u32, notify: bool, link: &mut Interconnect) {
+    pub(super) fn evict(
+        &mut self,
+        cycle: u64,
+        extra_cycles: u64,
+        line: u32,
+        notify: bool,
+        link: &mut Interconnect,
+    ) {
         let Some(cached) = self.lines.remove(&line) else {
             return;
         };
         let data = (cached.held == Held::Modified).then_some(cached.data);
         if data.is_some() || notify {
-            link.send(
-                cycle,
-                0,
-                ToCard::Writeback {
-                    address: line,
-                    data,
-                },
-            );
+            let message = ToCard::Writeback {
+                address: line,
+                data,
+            };
+            link.send(cycle, extra_cycles, message);
         }
     }
 
@@ -335,7 +343,7 @@ impl Core {
                     return false;
                 }
                 if self.timing.coherent {
-                    self.evict(cycle, line, true, link);
+                    self.evict(cycle, self.timing.flush_cycles, line, true, link);
                 } else {
                     self.flush_combining(cycle, link);
                 }
@@ -375,10 +383,11 @@ impl Core {
             if self.stores.iter().any(|store| store.line == line) {
                 return false;
             }
-            if let Some(cached) = self.lines.get(&line)
-                && self.timing.coherent
-                && (!exclusive || cached.held != Held::Shared)
-            {
+            let cached = self.lines.get(&line);
+            let hit = cached.filter(|cached| {
+                self.timing.coherent && (!exclusive || cached.held != Held::Shared)
+            });
+            if let Some(cached) = hit {
                 running.captured[position] = Some(*cached.data);
                 let usable_cycle = cycle + self.timing.hit_cycles;
                 running.complete_cycle = running.complete_cycle.max(usable_cycle);
@@ -423,7 +432,7 @@ impl Core {
         });
         link.send(
             cycle,
-            0,
+            self.timing.miss_cycles,
             ToCard::Load(Load {
                 address: line,
                 id,
@@ -486,18 +495,16 @@ impl Core {
     }
 
     fn flush_oldest_combining(&mut self, cycle: u64, link: &mut Interconnect) {
-        if let Some(line) = self.combining.pop_front()
-            && let Some(cached) = self.lines.get(&line)
-        {
+        let Some(line) = self.combining.pop_front() else {
+            return;
+        };
+        if let Some(cached) = self.lines.get(&line) {
             let data = Some(cached.data.clone());
-            link.send(
-                cycle,
-                0,
-                ToCard::Writeback {
-                    address: line,
-                    data,
-                },
-            );
+            let message = ToCard::Writeback {
+                address: line,
+                data,
+            };
+            link.send(cycle, self.timing.flush_cycles, message);
         }
     }
 

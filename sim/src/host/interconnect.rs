@@ -18,7 +18,7 @@ use super::port::{
 /// Timing of one direction, in core cycles.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LinkTiming {
-    /// From the last of a message entering to it leaving at the other end.
+    /// From a message entering to it leaving at the other end.
     pub latency_cycles: u64,
     /// Time a message without data keeps the direction busy.
     pub message_occupancy_cycles: u64,
@@ -212,8 +212,8 @@ impl Interconnect {
             Some(_) => self.to_card.line_occupancy_cycles,
             None => self.to_card.message_occupancy_cycles,
         };
-        let depart = cycle.max(self.to_card_free_cycle) + occupancy;
-        self.to_card_free_cycle = depart;
+        let depart = cycle.max(self.to_card_free_cycle);
+        self.to_card_free_cycle = depart + occupancy;
         let channel = &mut self.channels[match message {
             ToCard::Load(_) => LOAD,
             ToCard::Writeback { .. } => WRITEBACK,
@@ -275,10 +275,10 @@ impl Interconnect {
             recall_ready: !self.stalled(stalls.recall),
             ..LinePortIn::default()
         };
-        if self.offer(cycle, LOAD, stalls.load)
-            && let ToCard::Load(load) = &self.channels[LOAD].queue[0].message
-        {
-            port.load = Some(*load);
+        if self.offer(cycle, LOAD, stalls.load) {
+            if let ToCard::Load(load) = &self.channels[LOAD].queue[0].message {
+                port.load = Some(*load);
+            }
         }
         if self.offer(cycle, WRITEBACK, stalls.writeback) {
             let (address, dirty, data, last) = self.present_beat(WRITEBACK);
@@ -289,16 +289,16 @@ impl Interconnect {
                 last,
             });
         }
-        if self.offer(cycle, RECALL_ACK, stalls.recall_ack)
-            && let ToCard::RecallAck { id, .. } = self.channels[RECALL_ACK].queue[0].message
-        {
-            let (_, dirty, data, last) = self.present_beat(RECALL_ACK);
-            port.recall_ack = Some(RecallAckBeat {
-                id,
-                dirty,
-                data,
-                last,
-            });
+        if self.offer(cycle, RECALL_ACK, stalls.recall_ack) {
+            if let ToCard::RecallAck { id, .. } = self.channels[RECALL_ACK].queue[0].message {
+                let (_, dirty, data, last) = self.present_beat(RECALL_ACK);
+                port.recall_ack = Some(RecallAckBeat {
+                    id,
+                    dirty,
+                    data,
+                    last,
+                });
+            }
         }
         port
     }
@@ -394,8 +394,8 @@ impl Interconnect {
     }
 
     fn deliver(&mut self, cycle: u64, occupancy_cycles: u64, message: ToHost) {
-        let depart = cycle.max(self.to_host_free_cycle) + occupancy_cycles;
-        self.to_host_free_cycle = depart;
+        let depart = cycle.max(self.to_host_free_cycle);
+        self.to_host_free_cycle = depart + occupancy_cycles;
         self.inbox
             .push_back((depart + self.to_host.latency_cycles, message));
     }

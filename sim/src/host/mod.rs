@@ -11,6 +11,7 @@
 mod core;
 mod interconnect;
 mod port;
+mod profile;
 
 use rand::Rng;
 use rand::seq::IteratorRandom;
@@ -23,6 +24,7 @@ pub use port::{
     BEAT_BYTES, BeatData, FillBeat, LineBytes, LinePort, LinePortIn, LinePortOut, Load,
     MAX_LINE_BYTES, Recall, RecallAckBeat, WritebackBeat, line_beat, set_line_beat,
 };
+pub use profile::ns_to_cycles;
 
 use crate::seed::Seed;
 
@@ -217,7 +219,7 @@ impl Host {
         let core = &mut self.cores[core_idx];
         if let Some(line) = core.held_lines().choose(rng) {
             let notify = rng.random_range(0..256) < self.config.eviction_notice_256;
-            core.evict(cycle, line, notify, &mut self.link);
+            core.evict(cycle, 0, line, notify, &mut self.link);
         }
     }
 
