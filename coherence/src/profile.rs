@@ -71,11 +71,11 @@ impl InterconnectProfile {
         flush_ns: 10,
         snoop_ns: 40,
         max_outstanding: 16,
-        source: "Estimate, not measured: published breakdowns of a CXL.mem load sum to about \
-                 250 ns, of which 80 to 100 ns are DRAM that our lines do not need; the soft logic \
-                 beside an FPGA's controller takes about as much again as it saves. A bare round trip \
-                 anywhere from 150 to 350 ns is plausible. Occupancy is 64 bytes at PCIe 5.0 x16 \
-                 less protocol overhead.",
+        source: "Estimate, not measured: a secondary source (sampooni.github.io/kv-cache-docs, \
+                 appendix F) sums a CXL.mem load to about 250 ns. Its 80 to 100 ns of DRAM do not \
+                 apply to our lines; 70 ns are a guess for the soft logic beside an FPGA's hard \
+                 controller. A bare round trip anywhere from 150 to 350 ns is plausible. Occupancy \
+                 is 64 bytes at PCIe 5.0 x16 less protocol overhead; all else is a guess.",
     };
 
     /// The same lines as a PCIe BAR: loads are non-posted reads, stores are write-combined.

@@ -8,7 +8,7 @@
 //! | module | holds |
 //! |---|---|
 //! | [`config`] | the validated [`NicConfig`] and the sizes that follow from it |
-//! | [`line`] | headers of the control lines, as field tables and as types |
+//! | [`mod@line`] | headers of the control lines, as field tables and as types |
 //! | [`registers`] | the register map as data and as constants |
 //! | [`counters`] | which events are counted, and where |
 //! | [`table_hash`] | where entries of the service and program tables lie |

@@ -7,6 +7,7 @@ use std::process::Command;
 
 use lauberhorn_interface::counters::Counter;
 use lauberhorn_interface::registers::{address, bits};
+use lauberhorn_interface::table_hash::{PROGRAM_MASKS, SERVICE_MASKS};
 use lauberhorn_interface::{NicConfig, emit, hash, line, registers};
 
 /// A file in the test's own directory.
@@ -56,6 +57,20 @@ fn definitions(text: &str, prefix: &str) -> BTreeMap<String, u128> {
     found
 }
 
+/// Every mask of the table hash functions with the name it is emitted under.
+fn masks() -> impl Iterator<Item = (String, u128)> {
+    let tables = [("SERVICE", SERVICE_MASKS), ("PROGRAM", PROGRAM_MASKS)];
+    tables.into_iter().flat_map(|(table, banks)| {
+        banks
+            .into_iter()
+            .enumerate()
+            .flat_map(move |(bank, masks)| {
+                let name = move |(i, mask)| (format!("{table}_MASK_{bank}_{i}"), mask);
+                masks.into_iter().enumerate().map(name)
+            })
+    })
+}
+
 /// Checks names and values against the Rust constants, without the emitters' own list.
 fn agrees(found: &BTreeMap<String, u128>) {
     let expect = |name: &str, value: u128| {
@@ -99,7 +114,12 @@ fn agrees(found: &BTreeMap<String, u128>) {
 #[test]
 fn c_header_agrees_and_compiles() {
     let text = emit::c();
-    agrees(&definitions(&text, "#define LBH_"));
+    let found = definitions(&text, "#define LBH_");
+    agrees(&found);
+    for (name, mask) in masks() {
+        let (low, high) = (found[&format!("{name}_LO")], found[&format!("{name}_HI")]);
+        assert_eq!(high << 64 | low, mask, "{name}");
+    }
     let header = write("lauberhorn.h", &text);
     let source = write(
         "lauberhorn.c",
@@ -122,7 +142,9 @@ fn c_header_agrees_and_compiles() {
 #[test]
 fn python_module_agrees_and_runs() {
     let text = emit::python();
-    agrees(&definitions(&text, ""));
+    let found = definitions(&text, "");
+    agrees(&found);
+    assert!(masks().all(|(name, mask)| found[&name] == mask));
     let module = write("lauberhorn_interface.py", &text);
     if there("python3") {
         let script = "import json, runpy, sys\n\
@@ -152,7 +174,9 @@ fn verilog_parameters_agree_and_lint() {
         })
         .map(|(_, rest)| format!("{rest}\n"))
         .collect();
-    agrees(&definitions(&plain, ""));
+    let found = definitions(&plain, "");
+    agrees(&found);
+    assert!(masks().all(|(name, mask)| found[&name] == mask));
     let module = write(
         "constants.v",
         &format!("module constants;\n{text}endmodule\n"),
