@@ -9,16 +9,20 @@
 //! | [`worker`] | receives calls, runs handlers, sends replies |
 //! | [`service`] | which handler answers which procedure |
 //! | [`services`] | example services: adder, echo, rpcbind |
+//! | [`bringup`] | identify a card, fill its tables, start it |
+//! | [`tables`] | what lies where in the card's tables |
 //! | [`bypass`] | carries all other frames to and from a host stack |
 //! | [`stack`] | host stacks: smoltcp in the process, or a channel to someone else |
 //! | [`xdr`] | reading arguments, writing results |
 
+pub mod bringup;
 pub mod bypass;
 pub mod endpoint;
 pub mod lines;
 pub mod service;
 pub mod services;
 pub mod stack;
+pub mod tables;
 pub mod worker;
 pub mod xdr;
 

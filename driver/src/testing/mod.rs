@@ -18,6 +18,10 @@ use lauberhorn_interface::line::{HEADER_BYTES, RxHeader, RxKind, TxHeader};
 
 use crate::lines::{Lines, LinesError, STORE_BYTES};
 
+mod registers;
+pub mod seed;
+pub use registers::MockRegisters;
+
 /// A line image that the card answers a load with.
 pub type Image = Vec<u8>;
 
