@@ -172,3 +172,22 @@ fn slices_that_start_at_the_same_bit_keep_their_widths() {
     dut.poke("a", 0xff);
     assert_eq!((dut.peek("narrow"), dut.peek("wide")), (3, 31));
 }
+
+/// Has a port whose name is a keyword of Verilog.
+#[derive(LogicBlock, Default)]
+struct Keyword {
+    pub a: Signal<In, Bit>,
+    pub wait: Signal<Out, Bit>,
+}
+impl Leaf for Keyword {
+    fn body(&self, b: &Body) {
+        b.drive(&self.wait, b.wire("end", b.read(&self.a)));
+    }
+}
+leaf!(impl[] Keyword { wait });
+
+#[test]
+#[should_panic(expected = "port name wait is reserved in Verilog")]
+fn ports_named_like_keywords_are_refused() {
+    Keyword::default().elaborate();
+}

@@ -56,7 +56,12 @@ impl Body {
             ..Graph::default()
         };
         for port in &ports.list {
-            graph.unique(&port.name);
+            let name = graph.unique(&port.name);
+            assert!(
+                name == port.name,
+                "port name {} is reserved in Verilog",
+                port.name
+            );
         }
         if let Some(clock) = ports.list.iter().position(|port| port.name == "clock") {
             let reset = ports.list.iter().position(|port| port.name == "reset");

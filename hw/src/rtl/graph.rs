@@ -2,6 +2,7 @@
 //! read ports are sources, so the creation order is a valid evaluation order and no combinational
 //! loop can be written.
 
+use super::names::is_reserved;
 use super::ports::{Layout, PortInfo};
 use super::value::Value;
 use std::collections::HashMap;
@@ -194,9 +195,10 @@ impl Graph {
         }
     }
 
-    /// A Verilog identifier that no other signal of the body has.
+    /// A Verilog identifier that no other signal of the body has and that is no keyword.
     pub fn unique(&mut self, name: &str) -> String {
-        let taken = self.names.entry(name.to_string()).or_insert(0);
+        let reserved = usize::from(is_reserved(name));
+        let taken = self.names.entry(name.to_string()).or_insert(reserved);
         *taken += 1;
         match *taken {
             1 => name.to_string(),

@@ -38,6 +38,7 @@ pub mod dut;
 mod expr;
 mod graph;
 mod interpreter;
+mod names;
 mod ports;
 mod value;
 mod verilog;

@@ -1,6 +1,6 @@
 //! # FIFO
 //! Buffers up to `depth` items of any type in LUT RAM behind an output register; the first word falls
-//! through. Meant for up to about 64 words.
+//! through. For deep or wide buffers use [`BlockFifo`](super::block_fifo::BlockFifo).
 //!
 //! | port | dir | type | contract |
 //! |---|---|---|---|

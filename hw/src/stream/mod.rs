@@ -3,12 +3,22 @@
 //! | block | function | latency in cycles |
 //! |---|---|---|
 //! | [`arbiter::Arbiter`] | N streams into one, round robin, packet-atomic if asked | 1 |
+//! | [`block_fifo::BlockFifo`] | block RAM FIFO | 3 |
 //! | [`fifo::Fifo`] | LUT RAM FIFO, first word falls through | 1 |
+//! | [`fork::Fork`] | one stream into N copies | 1 |
 //! | [`free_list::FreeList`] | hands out ids, takes them back on two ports | 2 |
+//! | [`join::Join`] | pairs the items of two streams | 1 |
+//! | [`packet_fifo::PacketFifo`] | stores frames that cannot wait, forwards the good ones | 3 |
+//! | [`skid::Skid`] | cuts combinational paths | 1 |
 
 pub mod arbiter;
+pub mod block_fifo;
 pub mod fifo;
+pub mod fork;
 pub mod free_list;
+pub mod join;
+pub mod packet_fifo;
+pub mod skid;
 
 use crate::design::Design;
 
@@ -16,8 +26,13 @@ use crate::design::Design;
 pub fn designs() -> Vec<Design> {
     let mut designs = Vec::new();
     designs.extend(arbiter::designs());
+    designs.extend(block_fifo::designs());
     designs.extend(fifo::designs());
+    designs.extend(fork::designs());
     designs.extend(free_list::designs());
+    designs.extend(join::designs());
+    designs.extend(packet_fifo::designs());
+    designs.extend(skid::designs());
     designs
 }
 
