@@ -3,8 +3,10 @@
 pub mod csr;
 pub mod host;
 pub mod lockstep;
+pub mod monitor;
 pub mod oracle;
 pub mod pcap;
+pub mod scoreboard;
 pub mod seed;
 pub mod tap;
 pub mod wire;

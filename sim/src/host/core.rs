@@ -404,7 +404,7 @@ impl Core {
         running.captured.iter().all(Option::is_some) && cycle >= running.complete_cycle
     }
 
-    /// Sends a load if the core may; a line held without the right to write is dropped first.
+    /// Sends a load if the core may; a line held without the right to write is given back first.
     fn request(
         &mut self,
         cycle: u64,
@@ -422,7 +422,8 @@ impl Core {
             return false;
         };
         if self.timing.coherent {
-            self.lines.remove(&line);
+            // The line port has no upgrade: the copy is given back first.
+            self.evict(cycle, 0, line, true, link);
         }
         self.load_free_cycle = cycle + self.timing.load_issue_cycles;
         self.outstanding.push(Outstanding {
