@@ -5,6 +5,7 @@
 //! | module | what |
 //! |---|---|
 //! | [`lines`] | what a back end offers: loads and stores of lines, registers |
+//! | [`backends`] | lines and registers of a mapped device, opened through VFIO |
 //! | [`endpoint`] | the line protocol: receive a message, send a message |
 //! | [`worker`] | receives calls, runs handlers, sends replies |
 //! | [`service`] | which handler answers which procedure |
@@ -15,6 +16,9 @@
 //! | [`stack`] | host stacks: smoltcp in the process, or a channel to someone else |
 //! | [`xdr`] | reading arguments, writing results |
 
+#![deny(unsafe_code)]
+
+pub mod backends;
 pub mod bringup;
 pub mod bypass;
 pub mod endpoint;
