@@ -43,6 +43,7 @@ impl Design {
 /// the sources.
 pub fn designs() -> Vec<Design> {
     let mut designs = Vec::new();
+    designs.extend(crate::csr::designs());
     designs.extend(crate::stream::designs());
     designs
 }

@@ -259,3 +259,15 @@ crate::leaf!(impl[] RegisterFile {
     request, response, rx, tx, host, services, service_read, programs, program_read, neighbours,
     neighbour_read,
 });
+
+/// Configurations that are emitted and checked.
+pub fn designs() -> Vec<crate::design::Design> {
+    use crate::design::Design;
+    vec![
+        Design::leaf("csr_eci", RegisterFile::new(&NicConfig::eci())),
+        Design::leaf(
+            "csr_eci_16_jumbo",
+            RegisterFile::new(&NicConfig::eci_16_jumbo()),
+        ),
+    ]
+}
