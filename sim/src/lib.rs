@@ -8,6 +8,7 @@ pub mod oracle;
 pub mod pcap;
 pub mod scoreboard;
 pub mod seed;
+pub mod system;
 pub mod tap;
 pub mod wire;
 pub mod workload;

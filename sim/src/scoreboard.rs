@@ -3,12 +3,17 @@
 //! must be the right reply to an open call, or a frame of the host's own; at the end every frame
 //! in is accounted for by exactly one disposition, nothing is left over and nothing has leaked.
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
+use std::net::SocketAddrV4;
 
+use lauberhorn_driver::service::{Outcome, Request, Serve, Services};
 use lauberhorn_interface::NicConfig;
 use lauberhorn_interface::counters::Counter;
+use lauberhorn_interface::line::AcceptStat;
 use thiserror::Error;
 
+use crate::oracle::rpc::accepted;
 use crate::oracle::{
     CallId, Decision, ExpectedCall, ExpectedReply, ReplyCheckError, Rules, dispositions,
 };
@@ -55,6 +60,29 @@ pub enum ScoreError {
 
 /// What the handlers would answer: the whole RPC message, if it can be told.
 pub type Handlers = Box<dyn Fn(&ExpectedCall) -> Option<Vec<u8>>>;
+
+/// Handlers that answer as `services` does, from workers whose replies carry up to `limit_bytes`.
+pub fn handlers_of(services: Services, limit_bytes: usize) -> Handlers {
+    let services = RefCell::new(services);
+    Box::new(move |call| {
+        let peer = SocketAddrV4::new(call.id.ipv4.into(), call.id.port);
+        let request = Request {
+            function: call.function,
+            xid: call.id.xid,
+            peer,
+        };
+        let mut results = Vec::new();
+        let (status, body) = match services.serve(request, &call.body, &mut results) {
+            Outcome::Reply if results.len() <= limit_bytes => (AcceptStat::Success, results),
+            Outcome::Reply => (AcceptStat::SystemErr, Vec::new()),
+            Outcome::Error(error) => (error.status(), Vec::new()),
+            Outcome::Release => return None,
+        };
+        let mut message = accepted(call.id.xid, status, &[]);
+        message.extend(body);
+        Some(message)
+    })
+}
 
 #[derive(Clone, Debug)]
 enum Open {

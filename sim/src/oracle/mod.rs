@@ -15,8 +15,10 @@
 //! different after them.
 
 mod reply;
-mod rpc;
+pub(crate) mod rpc;
 
+use lauberhorn_driver::bringup::Settings;
+use lauberhorn_driver::service::Services;
 use lauberhorn_interface::counters::{Counter, CounterClass};
 use lauberhorn_interface::table_hash::{ProgramKey, ServiceKey};
 
@@ -163,6 +165,57 @@ fn be16(bytes: &[u8], at: usize) -> u16 {
 }
 
 impl Rules {
+    /// What a card does that serves `services` after the driver's bring-up.
+    pub fn new(settings: &Settings, services: &Services, mtu_bytes: usize) -> Rules {
+        let mut rules = Rules {
+            mac: settings.mac,
+            ipv4: settings.address.octets(),
+            mtu_bytes,
+            promiscuous: settings.promiscuous,
+            ..Rules::default()
+        };
+        for entry in services.entries() {
+            let ServiceKey {
+                program,
+                version,
+                port,
+                ..
+            } = entry.key;
+            rules.services.push(ServiceRule {
+                key: entry.key,
+                function: entry.function,
+                // The driver uses the handle's low half as service id.
+                service_id: entry.function as u16,
+                answered_by_card: entry.answered_by_card,
+            });
+            if !rules.rpc_ports.contains(&port) {
+                rules.rpc_ports.push(port);
+            }
+            rules.add_version(ProgramKey { program, port }, version);
+        }
+        rules
+    }
+
+    fn add_version(&mut self, key: ProgramKey, version: u32) {
+        let Some(rule) = self.programs.iter_mut().find(|rule| rule.key == key) else {
+            let (low, high, version_mask) = (version, version, 1);
+            self.programs.push(ProgramRule {
+                key,
+                low,
+                high,
+                version_mask,
+            });
+            return;
+        };
+        if version < rule.low {
+            rule.version_mask = rule.version_mask << (rule.low - version) | 1;
+            rule.low = version;
+        } else {
+            rule.version_mask |= 1 << (version - rule.low);
+            rule.high = rule.high.max(version);
+        }
+    }
+
     /// Decides about a frame (without FCS); `mac_error` is the MAC's verdict.
     pub fn decide(&self, frame: &[u8], mac_error: bool) -> Decision {
         if mac_error {

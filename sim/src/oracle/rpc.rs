@@ -23,7 +23,7 @@ fn message(xid: u32, rest: &[u32]) -> Vec<u8> {
 }
 
 /// An accepted reply with an empty AUTH_NONE verifier.
-pub(super) fn accepted(xid: u32, status: AcceptStat, rest: &[u32]) -> Vec<u8> {
+pub(crate) fn accepted(xid: u32, status: AcceptStat, rest: &[u32]) -> Vec<u8> {
     let mut words = vec![MSG_ACCEPTED, AUTH_NONE, 0, status as u32];
     words.extend(rest);
     message(xid, &words)

@@ -1,0 +1,36 @@
+//! The card's pins as plain Rust values.
+
+use crate::csr::{CsrPortOut, RegisterAccess};
+use crate::host::{LinePortIn, LinePortOut};
+use crate::wire::WireBeat;
+
+/// What surrounds the card drives in a cycle.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct NicInputs {
+    /// Beat from the MAC; the card takes it.
+    pub mac_rx: Option<WireBeat>,
+    /// The MAC takes a beat.
+    pub mac_tx_ready: bool,
+    /// Host side of the line port.
+    pub line: LinePortIn,
+    /// Register request offered.
+    pub register: Option<RegisterAccess>,
+}
+
+/// What the card drives in a cycle.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct NicOutputs {
+    /// Beat to the MAC.
+    pub mac_tx: Option<WireBeat>,
+    /// Card side of the line port.
+    pub line: LinePortOut,
+    /// Register port.
+    pub csr: CsrPortOut,
+}
+
+/// A card, however it is simulated.
+pub trait NicPins {
+    /// One core clock cycle: applies the inputs, returns what the card drives in the same cycle
+    /// with them applied, then clocks.
+    fn cycle(&mut self, inputs: &NicInputs) -> NicOutputs;
+}

@@ -1,0 +1,55 @@
+//! Charges simulated time for the driver's software, and notes when workers pass their stages.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+
+use lauberhorn_driver::worker::{self, Observer};
+use lauberhorn_interface::line::RxHeader;
+
+use super::timeline::Stage;
+use crate::lockstep::SimCore;
+
+/// What the software costs, in core clock cycles of the card.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct SoftwareCost {
+    /// Before each operation on a line or register.
+    pub op_cycles: u64,
+    /// From the last load of a call to the handler.
+    pub receive_cycles: u64,
+    /// The handler.
+    pub handler_cycles: u64,
+}
+
+/// Worker stages not yet in the timeline: endpoint, stage, cycle.
+pub(super) type StageLog = Rc<RefCell<Vec<(usize, Stage, u64)>>>;
+
+/// Observes one worker.
+#[derive(Clone, Debug)]
+pub(super) struct WorkerObserver {
+    pub core: SimCore,
+    pub endpoint: usize,
+    pub cost: SoftwareCost,
+    pub log: StageLog,
+}
+
+impl WorkerObserver {
+    fn note(&self, stage: Stage) {
+        let entry = (self.endpoint, stage, self.core.cycle());
+        self.log.borrow_mut().push(entry);
+    }
+}
+
+impl Observer for WorkerObserver {
+    async fn at(&self, stage: worker::Stage, _: &RxHeader) {
+        match stage {
+            worker::Stage::Received => {
+                self.note(Stage::LoadComplete);
+                self.core.delay(self.cost.receive_cycles).await;
+                self.note(Stage::HandlerStart);
+                self.core.delay(self.cost.handler_cycles).await;
+            }
+            worker::Stage::Handled => self.note(Stage::HandlerEnd),
+            worker::Stage::Sent => {}
+        }
+    }
+}
