@@ -270,6 +270,21 @@ fn sends_messages_of_every_length_around_line_boundaries() {
 }
 
 #[test]
+fn each_short_message_costs_one_fill() {
+    let (card, mut tx) = sender(&NicConfig::eci());
+    let message = TxMessage {
+        kind: TxKind::Reply,
+        ..TxMessage::default()
+    };
+    for _ in 0..5 {
+        run(tx.send(&card, message, b"short")).unwrap();
+    }
+    let [zero, one] = Parity::BOTH.map(LineRole::TxControl);
+    assert_eq!(card.get().fills, [zero, one, zero, one, zero, one]);
+    assert_eq!(card.get().hits, 0, "every load reaches the card");
+}
+
+#[test]
 fn sends_error_replies_and_releases() {
     let (card, mut tx) = sender(&NicConfig::eci());
     let session = SessionHandle {

@@ -145,7 +145,6 @@ impl Card {
     /// Fills `line` if the protocol has an answer for it now. `parked`: this load waits already.
     fn load(&mut self, line: LineAddress, parked: &mut bool) -> bool {
         if self.cache.contains_key(&line) {
-            self.hits += 1;
             return true;
         }
         match self.role(line) {
@@ -249,6 +248,10 @@ impl MockCard {
         self.with(|card| card.answers.push_back(image));
     }
 
+    fn count_hit(&self, line: LineAddress) {
+        self.with(|card| card.hits += usize::from(card.cache.contains_key(&line)));
+    }
+
     async fn hold(&self, line: LineAddress) -> Result<(), LinesError> {
         let mut parked = false;
         poll_fn(|_| {
@@ -285,6 +288,7 @@ impl Lines for MockCard {
     }
 
     async fn load(&self, line: LineAddress, data: &mut [u8]) -> Result<(), LinesError> {
+        self.count_hit(line);
         self.hold(line).await?;
         data.copy_from_slice(&self.get().cache[&line].data);
         Ok(())
@@ -303,6 +307,7 @@ impl Lines for MockCard {
             !self.get().unfenced_stores,
             "a load may overtake the stores before it"
         );
+        self.count_hit(line);
         self.hold_exclusive(line).await
     }
 
