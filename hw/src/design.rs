@@ -44,6 +44,7 @@ impl Design {
 pub fn designs() -> Vec<Design> {
     let mut designs = Vec::new();
     designs.extend(crate::csr::designs());
+    designs.extend(crate::net::rx::designs());
     designs.extend(crate::stream::designs());
     designs
 }

@@ -2,6 +2,7 @@
 
 pub mod csr;
 pub mod design;
+pub mod net;
 pub mod rtl;
 pub mod stream;
 pub mod testing;

@@ -1,0 +1,3 @@
+//! The network side of the card: from frames to calls, and from replies to frames.
+
+pub mod rx;

@@ -1,0 +1,188 @@
+//! # Bypass queue
+//! Holds whole frames for the bypass endpoint until they are written to a slot in cycles that calls
+//! leave free: a frame needs up to one buffer write more than it has beats, so it cannot be written at
+//! line rate. A frame is accepted with its last beat, when it is good, all of it was stored and a slot
+//! is free; else the queue goes back to where the frame began. So a slot is only ever taken for a frame
+//! that will be delivered.
+//!
+//! | port | dir | type | contract |
+//! |---|---|---|---|
+//! | `rx` | in | flow of [`ClassifiedBeat`] | beats of frames; those of the bypass count |
+//! | `bypass_slot` | in | stream of slots | free slots; ready in the cycle of acceptance |
+//! | `write` | out | stream of [`BufferWrite`] | the line image, beat by beat; from registers through one multiplexer |
+//! | `frame` | out | stream of [`BypassFrame`] | a frame all of whose writes were taken |
+//! | `events` | out | [`BypassEvents`] | one pulse per good frame |
+//!
+//! Latency: 3 cycles from the last beat to the first write. Throughput: 1 beat/cycle in, 1 write/cycle
+//! out. Backpressure: towards `write` and `frame` it waits, towards `rx` it never stalls.
+//! Ordering: kept. Reset: empties it.
+//! Errors: bad frames vanish here, someone else counts them. Counters: `events`.
+
+use super::slot_writer::beat_address;
+use super::types::{BypassEvents, BypassFrame, ClassifiedBeat};
+use crate::leaf;
+use crate::rtl::{Body, Leaf, MemoryStyle};
+use crate::types::{BufferWrite, FlowIn, StreamIn, StreamOut};
+use lauberhorn_interface::line::FRAME_BODY_OFFSET;
+use rust_hdl::prelude::*;
+
+/// Beats inside: what a 512-bit wide block RAM has anyway.
+const DEPTH: usize = 512;
+/// Bytes of a frame beat that go to the next image beat.
+const CARRIED_BYTES: usize = FRAME_BODY_OFFSET;
+const KEPT_BYTES: usize = 64 - CARRIED_BYTES;
+
+/// The block.
+#[derive(LogicBlock, Default)]
+pub struct BypassQueue {
+    /// Clock.
+    pub clock: Signal<In, Clock>,
+    /// Synchronous reset.
+    pub reset: Signal<In, Bit>,
+    /// Beats of frames.
+    pub rx: FlowIn<ClassifiedBeat>,
+    /// Free slots for frames.
+    pub bypass_slot: StreamIn<Bits<10>>,
+    /// The frames' images.
+    pub write: StreamOut<BufferWrite>,
+    /// Frames that lie in their slots.
+    pub frame: StreamOut<BypassFrame>,
+    /// What happened.
+    pub events: Signal<Out, BypassEvents>,
+    _slot_beats: usize,
+    _slots: usize,
+}
+
+impl BypassQueue {
+    /// A queue in front of `slots` slots (a power of two from 2 to 1024) of `slot_beats` beats (a power
+    /// of two from 2 to 256).
+    pub fn new(slot_beats: usize, slots: usize) -> Self {
+        assert!(
+            slot_beats.is_power_of_two() && (2..=DEPTH / 2).contains(&slot_beats),
+            "BypassQueue: slot_beats is {slot_beats}, allowed is a power of two from 2 to {}",
+            DEPTH / 2
+        );
+        assert!(
+            slots.is_power_of_two() && (2..=1024).contains(&slots),
+            "BypassQueue: {slots} slots, allowed is a power of two from 2 to 1024"
+        );
+        Self {
+            _slot_beats: slot_beats,
+            _slots: slots,
+            ..Self::default()
+        }
+    }
+}
+
+impl Leaf for BypassQueue {
+    fn body(&self, b: &Body) {
+        let (rx, valid) = (b.read(&self.rx.payload), b.read(&self.rx.valid));
+        let (data, last) = (rx.field("frame.data"), rx.field("frame.last"));
+        let (slot, slot_there) = (
+            b.read(&self.bypass_slot.payload),
+            b.read(&self.bypass_slot.valid),
+        );
+        b.unused(rx);
+
+        // Storing. Pointers have a bit more than the address, to tell full from empty.
+        let pointer_bits = DEPTH.ilog2() as usize + 1;
+        let at_bits = pointer_bits - 1;
+        let beats = b.memory("beats", DEPTH, 513, MemoryStyle::Block);
+        let (committed, store) = (
+            b.reg("committed_q", pointer_bits),
+            b.reg("store_q", pointer_bits),
+        );
+        let (fetch, lost) = (b.reg("fetch_q", pointer_bits), b.reg("lost_q", 1));
+        let full = store.q().trunc(at_bits).eq(fetch.q().trunc(at_bits))
+            & store.q().bit(at_bits).ne(fetch.q().bit(at_bits));
+        let comes = b.wire("comes", valid & rx.field("bypass"));
+        let fault = rx.field("frame.fault");
+        let good = b.wire("good", comes & last & !fault.any());
+        let whole = !full & !lost.q();
+        let accepted = b.wire("accepted", good & whole & slot_there);
+        b.when(comes & !full, || {
+            beats.write(store.q().trunc(at_bits), b.cat(&[last, data]));
+            store.set(store.q().inc());
+        });
+        b.when(comes, || lost.set(!last & (lost.q() | full)));
+        b.when(comes & last & !accepted, || store.set(committed.q()));
+        b.when(accepted, || committed.set(store.q().inc()));
+        b.drive(&self.bypass_slot.ready, accepted);
+        let events = b.reg("events_q", BypassEvents::BITS);
+        events.set(b.pack::<BypassEvents>(&[("delivered", accepted), ("full", good & !accepted)]));
+        b.drive(&self.events, events.q());
+
+        // One item per accepted frame; each holds a slot, so there are never more than slots.
+        let item_bits = self._slots.ilog2() as usize;
+        let items = b.memory("frames", self._slots, 26, MemoryStyle::Distributed);
+        let (item_in, item_out) = (
+            b.reg("item_in_q", item_bits + 1),
+            b.reg("item_out_q", item_bits + 1),
+        );
+        b.when(accepted, || {
+            let length = rx.field("frame.length_bytes");
+            items.write(item_in.q().trunc(item_bits), b.cat(&[length, slot]));
+            item_in.set(item_in.q().inc());
+        });
+        let item = items.read_now(item_out.q().trunc(item_bits));
+        let (slot, length) = (item.trunc(10), item.slice(10, 16));
+
+        // Fetching: the RAM's output register holds the next beat.
+        let head_valid = b.reg("head_valid_q", 1);
+        let takes_head = b.var(b.bit(false));
+        let flush = b.reg("flush_q", 1);
+        let done = b.reg("done_q", 1);
+        let busy = done.q() & !b.read(&self.frame.ready);
+        let offers = b.wire("offers", (head_valid.q() | flush.q()) & !busy);
+        let moves = b.wire("moves", offers & b.read(&self.write.ready));
+        takes_head.set(moves & !flush.q());
+        let next = !head_valid.q() | takes_head.get();
+        let fetches = b.wire("fetches", next & fetch.q().ne(committed.q()));
+        let head = beats.read(fetches, fetch.q().trunc(at_bits));
+        b.when(fetches, || fetch.set(fetch.q().inc()));
+        b.when(next, || head_valid.set(fetches));
+
+        // Writing: every image beat is the rest of one frame beat and the begin of the next.
+        let (head, head_last) = (head.trunc(512), head.bit(512));
+        let carried = b.reg("carried_q", 8 * CARRIED_BYTES);
+        let beat = b.reg("beat_q", self._slot_beats.ilog2() as usize);
+        let spills = length.trunc(6).eq_lit(0) | length.trunc(6).gt(b.lit(6, KEPT_BYTES as u128));
+        let ends = b.wire("ends", moves & (flush.q() | head_last & !spills));
+        b.when(moves, || {
+            beat.set(beat.q().inc());
+            carried.set(head.bytes(KEPT_BYTES, CARRIED_BYTES));
+            flush.set(!flush.q() & head_last & spills);
+        });
+        b.when(ends, || {
+            beat.set(b.zero(beat.q().width()));
+            carried.set(b.zero(8 * CARRIED_BYTES));
+            item_out.set(item_out.q().inc());
+        });
+        let kept = flush
+            .q()
+            .mux(b.zero(8 * KEPT_BYTES), head.bytes(0, KEPT_BYTES));
+        b.drive(&self.write.valid, offers);
+        b.drive(
+            &self.write.payload,
+            b.pack::<BufferWrite>(&[
+                ("address", beat_address(b, slot, beat.q())),
+                ("data", b.cat(&[kept, carried.q()])),
+            ]),
+        );
+
+        let frame = b.reg_of::<BypassFrame>("frame_q");
+        b.when(!busy, || done.set(ends));
+        b.when(ends, || {
+            let fields = [("slot", slot), ("length_bytes", length)];
+            frame.set(b.pack::<BypassFrame>(&fields));
+        });
+        b.drive(&self.frame.valid, done.q());
+        b.drive(&self.frame.payload, frame.q());
+
+        let waiting = item_in.q() - item_out.q();
+        let most = b.lit(item_bits + 1, self._slots as u128);
+        b.assert("every_waiting_frame_has_a_slot", waiting.le(most));
+        b.assert("a_beat_has_its_frame", !offers | waiting.any());
+    }
+}
+leaf!(impl[] BypassQueue { bypass_slot, write, frame, events });
