@@ -149,4 +149,30 @@ mod tests {
             );
         }
     }
+
+    /// Needs the right to administer the network; says so when it is missing.
+    #[test]
+    fn exchanges_frames_with_the_kernel() {
+        let name = format!("lh{}", std::process::id());
+        let mut tap = match Tap::open(&name) {
+            Ok(tap) => tap,
+            Err(error) => {
+                println!("SKIPPED: {error}");
+                return;
+            }
+        };
+        // The kernel announces itself on a new interface (IPv6 multicast), or is silent; either
+        // way reading does not block and what is read is a padded frame.
+        if let Some(frame) = tap.receive().unwrap() {
+            assert!(frame.len() >= MIN_FRAME_BYTES);
+        }
+        let mut frame = vec![0xff; 12];
+        frame.extend([0x88, 0xb5]);
+        frame.resize(60, 0);
+        assert!(tap.send(&frame).unwrap());
+        let counter = format!("/sys/class/net/{name}/statistics/rx_packets");
+        if let Ok(packets) = std::fs::read_to_string(counter) {
+            assert_eq!(packets.trim(), "1");
+        }
+    }
 }

@@ -14,7 +14,7 @@ use lauberhorn_interface::line::{
     AcceptStat, HEADER_BYTES, RxHeader, RxKind, SessionHandle, TxHeader, TxKind,
 };
 
-use super::{NicInputs, NicOutputs, NicPins};
+use super::{CardFailure, NicInputs, NicOutputs, NicPins};
 use crate::csr::CsrPortOut;
 use crate::host::{
     BeatData, FillBeat, LineBytes, LinePortOut, MAX_LINE_BYTES, Recall, line_beat, set_line_beat,
@@ -383,7 +383,7 @@ impl MockNic {
 }
 
 impl NicPins for MockNic {
-    fn cycle(&mut self, inputs: &NicInputs) -> NicOutputs {
+    fn cycle(&mut self, inputs: &NicInputs) -> Result<NicOutputs, CardFailure> {
         let mut outputs = NicOutputs {
             mac_tx: self.tx.front().copied(),
             line: LinePortOut {
@@ -449,6 +449,6 @@ impl NicPins for MockNic {
         }
         self.dispatch();
         self.cycle += 1;
-        outputs
+        Ok(outputs)
     }
 }

@@ -21,7 +21,7 @@ use lauberhorn_interface::NicConfig;
 use lauberhorn_interface::line::RxKind;
 use thiserror::Error;
 
-pub use pins::{NicInputs, NicOutputs, NicPins};
+pub use pins::{CardFailure, NicInputs, NicOutputs, NicPins};
 pub use software::SoftwareCost;
 pub use timeline::{RpcTimes, Stage, Timeline};
 
@@ -38,6 +38,9 @@ use software::{StageLog, WorkerObserver};
 /// Why a run ended before its goal.
 #[derive(Debug, Error)]
 pub enum SystemError {
+    /// The card's model failed.
+    #[error(transparent)]
+    Card(#[from] CardFailure),
     /// The card broke the contract of its line port or transmit stream.
     #[error(transparent)]
     Violation(#[from] Violation),
@@ -283,7 +286,7 @@ impl<N: NicPins> System<N> {
             line: self.host.drive(cycle),
             register: self.csr.drive(),
         };
-        let outputs = self.nic.cycle(&inputs);
+        let outputs = self.nic.cycle(&inputs)?;
 
         if let Some((_, Some(done))) = driven {
             let playing = self

@@ -1,5 +1,7 @@
 //! The card's pins as plain Rust values.
 
+use thiserror::Error;
+
 use crate::csr::{CsrPortOut, RegisterAccess};
 use crate::host::{LinePortIn, LinePortOut};
 use crate::wire::WireBeat;
@@ -28,9 +30,20 @@ pub struct NicOutputs {
     pub csr: CsrPortOut,
 }
 
+/// The card's model cannot go on: an assertion in it failed, for instance.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[error("the card failed: {message}")]
+pub struct CardFailure {
+    /// What the model said.
+    pub message: String,
+}
+
 /// A card, however it is simulated.
 pub trait NicPins {
     /// One core clock cycle: applies the inputs, returns what the card drives in the same cycle
     /// with them applied, then clocks.
-    fn cycle(&mut self, inputs: &NicInputs) -> NicOutputs;
+    ///
+    /// # Errors
+    /// When the model reports a failure of its own.
+    fn cycle(&mut self, inputs: &NicInputs) -> Result<NicOutputs, CardFailure>;
 }
