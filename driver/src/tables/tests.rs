@@ -115,7 +115,7 @@ fn moves_never_leave_a_moment_without_an_entry() {
     // What the card would hold: written place by place.
     let mut card = std::collections::BTreeMap::new();
     let mut longest = 0;
-    for n in 0..60 {
+    for n in 0..120 {
         let before: Vec<_> = table.iter().copied().collect();
         let Some(places) = table.insert(random_key(&mut rng), n) else {
             continue;
