@@ -46,5 +46,6 @@ pub fn designs() -> Vec<Design> {
     designs.extend(crate::csr::designs());
     designs.extend(crate::net::rx::designs());
     designs.extend(crate::stream::designs());
+    designs.extend(crate::net::tx::designs());
     designs
 }

@@ -1,3 +1,4 @@
 //! The network side of the card: from frames to calls, and from replies to frames.
 
 pub mod rx;
+pub mod tx;

@@ -1,0 +1,3 @@
+mod path;
+mod rig;
+mod wired;
