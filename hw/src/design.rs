@@ -45,6 +45,7 @@ pub fn designs() -> Vec<Design> {
     let mut designs = Vec::new();
     designs.extend(crate::csr::designs());
     designs.extend(crate::net::rx::designs());
+    designs.extend(crate::rtl::random::designs());
     designs.extend(crate::stream::designs());
     designs.extend(crate::net::tx::designs());
     designs

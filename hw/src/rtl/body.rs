@@ -372,27 +372,29 @@ impl Body {
     #[track_caller]
     pub fn select<'b>(&'b self, items: &[Expr<'b>], index: Expr<'b>) -> Expr<'b> {
         assert!(!items.is_empty(), "nothing to select from");
-        let mut level: Vec<Expr<'b>> = items.to_vec();
-        for bit in 0..index.width() {
-            if level.len() == 1 {
-                break;
-            }
-            let chosen = index.bit(bit);
-            level = level
-                .chunks(2)
-                .map(|pair| match pair {
-                    [low, high] => chosen.mux(*high, *low),
-                    _ => pair[0],
-                })
-                .collect();
-        }
+        let depth = items.len().next_power_of_two();
+        let index_bits = depth.ilog2() as usize;
         assert!(
-            level.len() == 1,
+            index_bits <= index.width(),
             "{} items but only {} index bits",
             items.len(),
             index.width()
         );
-        level[0]
+        // Choices between equal items fold away, so filling up costs nothing.
+        let last = items[items.len() - 1];
+        let mut level: Vec<Expr<'b>> = items.to_vec();
+        level.resize(depth, last);
+        for bit in 0..index_bits {
+            let chosen = index.bit(bit);
+            level = level
+                .chunks(2)
+                .map(|pair| chosen.mux(pair[1], pair[0]))
+                .collect();
+        }
+        match index.width() - index_bits {
+            0 => level[0],
+            beyond => index.slice(index_bits, beyond).any().mux(last, level[0]),
+        }
     }
 
     /// OR of the values whose condition holds (at most one may): the flattest multiplexer.

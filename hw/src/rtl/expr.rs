@@ -61,6 +61,10 @@ impl<'b> Expr<'b> {
     #[track_caller]
     pub fn lt(self, other: Expr<'b>) -> Expr<'b> {
         self.same_width(other, "comparison");
+        // Nothing is below zero or above all ones; lint calls such a comparison a mistake.
+        if is_zero(other) || is_ones(self) {
+            return self.body.bit(false);
+        }
         self.body.node(Op::Less(self.id, other.id), 1)
     }
 

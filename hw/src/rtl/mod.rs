@@ -40,6 +40,7 @@ mod graph;
 mod interpreter;
 mod names;
 mod ports;
+pub mod random;
 mod value;
 mod verilog;
 

@@ -127,7 +127,8 @@ impl<'g> Emitter<'g> {
                 self.line(format!("reg {range}{};", read.name));
             }
         }
-        for rom in &self.graph.roms {
+        for rom in self.live_roms() {
+            let rom = &self.graph.roms[rom];
             let range = range(rom.words[0].width());
             self.line(format!(
                 "reg {range}{} [0:{}];",
@@ -140,6 +141,17 @@ impl<'g> Emitter<'g> {
             }
             self.line("end");
         }
+    }
+
+    /// Tables that something reads.
+    fn live_roms(&self) -> BTreeSet<usize> {
+        let live = self.graph.live();
+        let nodes = self.graph.nodes.iter().zip(live).filter(|(_, live)| *live);
+        let rom = |node: &super::graph::Node| match node.op {
+            Op::Rom(rom, _) => Some(rom),
+            _ => None,
+        };
+        nodes.filter_map(|(node, _)| rom(node)).collect()
     }
 
     fn t(&self, id: NodeId) -> &str {
