@@ -137,14 +137,11 @@ impl Leaf for Admit {
             status.trunc(4) & is(TxKind::ErrorReply).repeat(4),
         );
 
-        // Beats to read: the image ends at 32 (or 34) + length.
-        let before_last = length
-            + frame.mux(
-                bytes(crate::net::tx::FRAME_AT - 1),
-                bytes(crate::net::tx::BODY_AT - 1),
-            );
-        let further = before_last.slice(6, 8) & body.repeat(8);
-        let further = b.wire("further", further & pick_message.repeat(8));
+        // Beats to read: the image ends at 32 (or 34) + length. The kind alone chooses, so that the
+        // sum does not wait for the checks.
+        let before_last =
+            length + is(TxKind::Frame).mux(bytes(super::FRAME_AT - 1), bytes(super::BODY_AT - 1));
+        let further = before_last.slice(6, 8) & (body & pick_message).repeat(8);
         let last_byte = before_last.trunc(6);
         let in_last: Vec<_> = (0..64)
             .map(|index| {
@@ -158,7 +155,7 @@ impl Leaf for Admit {
         let in_last = b.wire("in_last", b.cat_le(&in_last));
 
         let reads_left = b.reg("reads_left_q", 8);
-        let reading = reads_left.q().any();
+        let reading = b.wire("reading", reads_left.q().any());
         let slot_bits = self._slot_beats.trailing_zeros() as usize;
         let first_address = b
             .cat(&[message.field("endpoint"), b.zero(slot_bits)])
@@ -184,21 +181,19 @@ impl Leaf for Admit {
         b.when(pick, || last_keep.set(in_last));
         let beat_valid = b.reg("beat_valid_q", 1);
         let beat_first = b.reg_data("beat_first_q", 1);
-        let beat_last = b.reg_data("beat_last_q", 1);
         let store = b.reg_data("store_q", 1);
         beat_valid.set(pick | reading);
         beat_first.set(pick);
-        let only = pick & !further.any();
-        beat_last.set(only | (!pick & reads_left.q().eq_lit(1)));
         b.when(pick, || store.set(pick_message & body));
+        let beat_last = !reading;
         b.drive(&self.beat.valid, beat_valid.q());
         b.drive(
             &self.beat.payload,
             b.pack::<GatherBeat>(&[
                 ("first", beat_first.q()),
-                ("last", beat_last.q()),
+                ("last", beat_last),
                 ("store", store.q()),
-                ("keep", last_keep.q() | (!beat_last.q()).repeat(64)),
+                ("keep", last_keep.q() | reading.repeat(64)),
             ]),
         );
 

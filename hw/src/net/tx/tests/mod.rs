@@ -1,3 +1,4 @@
+mod neighbours;
 mod path;
 mod rig;
 mod wired;
