@@ -48,5 +48,7 @@ pub fn designs() -> Vec<Design> {
     designs.extend(crate::rtl::random::designs());
     designs.extend(crate::stream::designs());
     designs.extend(crate::net::tx::designs());
+    designs.extend(crate::dispatch::designs());
+    designs.extend(crate::host::designs());
     designs
 }

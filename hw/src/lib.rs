@@ -2,6 +2,8 @@
 
 pub mod csr;
 pub mod design;
+pub mod dispatch;
+pub mod host;
 pub mod net;
 pub mod rtl;
 pub mod stream;

@@ -17,9 +17,11 @@
 //! ```
 
 mod bench;
+mod network;
 mod suite;
 
 pub use bench::{Bench, Pace, SinkId, SourceId, random_value};
+pub use network::Network;
 pub use suite::{Make, PortItems, Suite};
 
 use rand::SeedableRng;

@@ -1,0 +1,52 @@
+//! # Gather
+//! Gives up to three named streams numbers, so that an arbiter can take them: wiring of composites is
+//! by name or by loop, not by number.
+//!
+//! | port | dir | type | contract |
+//! |---|---|---|---|
+//! | `a`, `b`, `c` | in | stream of `T` | named |
+//! | `tx[i]` | out | stream of `T` | the same, in that order |
+//!
+//! Latency: 0. Throughput: every cycle. Backpressure: passed on in the same cycle. Reset: holds nothing.
+
+use crate::leaf;
+use crate::rtl::{Body, Leaf};
+use crate::types::{StreamIn, StreamOut};
+use rust_hdl::prelude::*;
+
+/// The block.
+#[derive(LogicBlock, Default)]
+pub struct Gather<T: Synth> {
+    /// Becomes `tx[0]`.
+    pub a: StreamIn<T>,
+    /// Becomes `tx[1]`.
+    pub b: StreamIn<T>,
+    /// Becomes `tx[2]`.
+    pub c: StreamIn<T>,
+    /// All of them.
+    pub tx: Vec<StreamOut<T>>,
+}
+
+impl<T: Synth> Gather<T> {
+    /// Number of streams.
+    pub const WAYS: usize = 3;
+
+    /// A gather block.
+    pub fn new() -> Self {
+        Self {
+            tx: vec![StreamOut::default(); Self::WAYS],
+            ..Self::default()
+        }
+    }
+}
+
+impl<T: Synth> Leaf for Gather<T> {
+    fn body(&self, b: &Body) {
+        for (from, to) in [&self.a, &self.b, &self.c].into_iter().zip(&self.tx) {
+            b.drive(&to.valid, b.read(&from.valid));
+            b.drive(&to.payload, b.read(&from.payload));
+            b.drive(&from.ready, b.read(&to.ready));
+        }
+    }
+}
+leaf!(impl[T: Synth] Gather<T> { a, b, c, tx });

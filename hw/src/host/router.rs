@@ -1,0 +1,113 @@
+//! # Line router
+//! Sends each load to the queue of the endpoint half it belongs to. Nothing waits for a busy
+//! endpoint: a load that meets a full queue (there are more loads than lines, so the host repeats
+//! itself) is answered with zeros like a load of no line at all.
+//!
+//! | port | dir | type | contract |
+//! |---|---|---|---|
+//! | `load` | in | stream of `LineLoad` | loads of any address |
+//! | `rx[e]`, `tx[e]` | out | stream of `EndpointLoad` | loads of endpoint `e`'s half; never waited for |
+//! | `zeros` | out | stream of `FillRequest` | loads answered with zeros: no line, full queue, `P` |
+//! | `stray` | out | bit | pulse: no line or full queue |
+//!
+//! Latency: 1 cycle. Throughput: 1 load/cycle. Backpressure: from `zeros` only. Outputs other than
+//! `load.ready` follow from registers and the ready of the chosen queue. Ordering: kept for each
+//! line. Reset: drops the load inside. Counters: `endpoint_stray_loads`.
+
+use super::shape::{BEAT_BITS, SLOT_BITS, Shape};
+use super::types::{EndpointLoad, FillRequest};
+use crate::leaf;
+use crate::rtl::{Body, Leaf};
+use crate::types::{LineLoad, StreamIn, StreamOut};
+use rust_hdl::prelude::*;
+
+/// Requester number of fills that nobody waits for.
+const NOBODY: u128 = 63;
+
+/// The block.
+#[derive(LogicBlock, Default)]
+pub struct LineRouter {
+    /// Clock.
+    pub clock: Signal<In, Clock>,
+    /// Synchronous reset.
+    pub reset: Signal<In, Bit>,
+    /// Loads.
+    pub load: StreamIn<LineLoad>,
+    /// Loads of RX lines, per endpoint.
+    pub rx: Vec<StreamOut<EndpointLoad>>,
+    /// Loads of TX lines, per endpoint.
+    pub tx: Vec<StreamOut<EndpointLoad>>,
+    /// Loads answered with zeros.
+    pub zeros: StreamOut<FillRequest>,
+    /// Pulse: a load of no line, or one too many.
+    pub stray: Signal<Out, Bit>,
+    _shape: Shape,
+}
+
+impl LineRouter {
+    /// A router for these endpoints.
+    pub fn new(shape: &Shape) -> Self {
+        Self {
+            rx: vec![StreamOut::default(); shape.endpoints()],
+            tx: vec![StreamOut::default(); shape.endpoints()],
+            _shape: shape.clone(),
+            ..Self::default()
+        }
+    }
+}
+
+impl Leaf for LineRouter {
+    fn body(&self, b: &Body) {
+        let valid = b.reg("valid_q", 1);
+        let load = b.reg_of::<LineLoad>("load_q");
+        let line = self._shape.decode(b, load.q().field("address"));
+        b.unused(line.beat);
+
+        let mut room = Vec::new();
+        let known = b.wire("known", valid.q() & line.half);
+        let item = b.pack::<EndpointLoad>(&[
+            ("control", line.control),
+            ("index", line.index),
+            ("id", load.q().field("id")),
+            ("exclusive", load.q().field("exclusive")),
+        ]);
+        let item = b.typed::<EndpointLoad>(b.wire("item", item));
+        for (half, ports) in [(!line.tx, &self.rx), (line.tx, &self.tx)] {
+            for (endpoint, port) in ports.iter().enumerate() {
+                let here = known & half & line.endpoint.eq_lit(endpoint as u128);
+                let here = b.wire("here", here);
+                b.drive(&port.valid, here);
+                b.drive(&port.payload, item);
+                room.push(here & b.read(&port.ready));
+            }
+        }
+        let queued = b.wire("queued", b.tree(&room, |a, c| a | c));
+        let zeros = b.wire("answer_zeros", valid.q() & !queued);
+        let go = b.wire("go", queued | b.read(&self.zeros.ready));
+        let ready = b.wire("ready", !valid.q() | go);
+        b.when(ready, || {
+            valid.set(b.read(&self.load.valid));
+            load.set(b.read(&self.load.payload));
+        });
+        b.drive(&self.load.ready, ready);
+        b.drive(&self.zeros.valid, zeros);
+        b.drive(
+            &self.zeros.payload,
+            b.pack::<FillRequest>(&[
+                ("from_slot", b.bit(false)),
+                ("from_transmit", b.bit(false)),
+                ("kind", b.zero(3)),
+                ("slot", b.zero(SLOT_BITS)),
+                ("beat", b.zero(BEAT_BITS)),
+                ("beats", b.zero(BEAT_BITS)),
+                ("id", load.q().field("id")),
+                ("exclusive", load.q().field("exclusive")),
+                ("requester", b.lit(6, NOBODY)),
+            ]),
+        );
+        let stray = b.reg("stray_q", 1);
+        stray.set(zeros & b.read(&self.zeros.ready) & !line.preemption);
+        b.drive(&self.stray, stray.q());
+    }
+}
+leaf!(impl[] LineRouter { load, rx, tx, zeros, stray });

@@ -1,0 +1,434 @@
+//! # RX half of an endpoint
+//! Decides how each load of `R0`, `R1` and `RO[n]` is answered and when lines are recalled. Holds no
+//! line data: it asks the fill engine. One instance per endpoint.
+//!
+//! The load of the line whose turn it is, `R[cur]`, is parked until a message is assigned, the block
+//! time runs out or the worker is to retire; loading the other line after that acknowledges it.
+//! Before a control line is filled, and before a turn, every line the host holds is recalled, so
+//! that it cannot meet stale content later. Loads queue meanwhile, in this half only.
+//! Reference: `lauberhorn_coherence::home::RxHome`.
+//!
+//! | port | dir | type | contract |
+//! |---|---|---|---|
+//! | `settings` | in | `HostConfig` | block time, and who is to retire |
+//! | `load` | in | stream of `EndpointLoad` | loads of this half's lines, in order |
+//! | `call`, `frame` | in | flow of `Assignment` | of all workers, of the bypass; ours only while `waiting` or one cycle after |
+//! | `event` | in | flow of `LineEvent` | of every endpoint |
+//! | `done` | in | flow of requester numbers | a fill has left, all its beats |
+//! | `fill` | out | stream of `FillRequest` | answers |
+//! | `recall` | out | stream of `RecallRequest` | only for lines whose fill has left |
+//! | `free` | out | stream of slots | acknowledged messages |
+//! | `waiting` | out | bit | a message may be assigned |
+//! | `events` | out | `RxHalfEvents` | pulses |
+//!
+//! Latency: 1 cycle from `call` or `frame` to `fill` when the host holds no other line.
+//! Throughput: 1 load/cycle. Backpressure: loads wait while an answer is being prepared or recalls
+//! are outstanding. Ordering: loads in order. Reset: `R0` is first, nothing is held.
+//! Errors: acknowledgements and assignments that nobody asked for change nothing that matters to
+//! another endpoint. Counters: `endpoint_try_again`, `endpoint_delivered`, `endpoint_early_loads`.
+
+use super::shape::{BEAT_BITS, ENDPOINT_BITS, INDEX_BITS, SLOT_BITS, Shape};
+use super::types::{Assignment, EndpointLoad, FillRequest, LineEvent, RecallRequest, RxHalfEvents};
+use crate::leaf;
+use crate::rtl::{Body, Expr, Leaf, Reg};
+use crate::types::{FlowIn, HostConfig, StreamIn, StreamOut};
+use lauberhorn_interface::config::BEAT_BYTES;
+use lauberhorn_interface::line::RxKind;
+use rust_hdl::prelude::*;
+
+/// Width of the count of fills under way.
+const FILLS_BITS: usize = 6;
+const KIND_BITS: usize = 3;
+
+/// The block.
+#[derive(LogicBlock, Default)]
+pub struct RxHalf {
+    /// Clock.
+    pub clock: Signal<In, Clock>,
+    /// Synchronous reset.
+    pub reset: Signal<In, Bit>,
+    /// Block time and retirement.
+    pub settings: Signal<In, HostConfig>,
+    /// Loads.
+    pub load: StreamIn<EndpointLoad>,
+    /// Calls given to workers.
+    pub call: FlowIn<Assignment>,
+    /// Frames given to the bypass.
+    pub frame: FlowIn<Assignment>,
+    /// Lines that came back.
+    pub event: FlowIn<LineEvent>,
+    /// Fills that have left.
+    pub done: FlowIn<Bits<6>>,
+    /// Answers.
+    pub fill: StreamOut<FillRequest>,
+    /// Lines wanted back.
+    pub recall: StreamOut<RecallRequest>,
+    /// Slots no longer needed.
+    pub free: StreamOut<Bits<10>>,
+    /// A message may be assigned.
+    pub waiting: Signal<Out, Bit>,
+    /// Pulses.
+    pub events: Signal<Out, RxHalfEvents>,
+    _endpoint: usize,
+    _shape: Shape,
+}
+
+impl RxHalf {
+    /// The RX half of endpoint `endpoint`.
+    pub fn new(shape: &Shape, endpoint: usize) -> Self {
+        Self {
+            _endpoint: endpoint,
+            _shape: shape.clone(),
+            ..Self::default()
+        }
+    }
+}
+
+/// The lines that the host may hold.
+struct Held<'b> {
+    control: Reg<'b>,
+    overflow: Reg<'b>,
+    /// No overflow line from here on is held.
+    overflow_end: Reg<'b>,
+}
+
+impl<'b> Held<'b> {
+    fn new(b: &'b Body, overflow_lines: usize) -> Self {
+        Self {
+            control: b.reg("held_control_q", 2),
+            overflow: b.reg("held_overflow_q", overflow_lines),
+            overflow_end: b.reg("held_end_q", INDEX_BITS),
+        }
+    }
+
+    /// One-hot position of a line among the overflow lines.
+    fn place(&self, b: &'b Body, index: Expr<'b>) -> Expr<'b> {
+        let lines = self.overflow.q().width();
+        let bits: Vec<_> = (0..lines).map(|n| index.eq_lit(n as u128)).collect();
+        b.cat_le(&bits)
+    }
+
+    fn set(&self, b: &'b Body, control: Expr<'b>, index: Expr<'b>) {
+        b.when(control, || {
+            let place = b.cat(&[index.bit(0), !index.bit(0)]);
+            self.control.set(self.control.next() | place);
+        })
+        .otherwise(|| {
+            self.overflow
+                .set(self.overflow.next() | self.place(b, index));
+            b.when(index.ge(self.overflow_end.q()), || {
+                self.overflow_end.set(index.inc());
+            });
+        });
+    }
+
+    fn clear(&self, b: &'b Body, control: Expr<'b>, index: Expr<'b>) {
+        b.when(control, || {
+            let place = b.cat(&[index.bit(0), !index.bit(0)]);
+            self.control.set(self.control.next() & !place);
+        })
+        .otherwise(|| {
+            self.overflow
+                .set(self.overflow.next() & !self.place(b, index));
+        });
+    }
+}
+
+impl Leaf for RxHalf {
+    #[allow(
+        clippy::too_many_lines,
+        reason = "one state machine, read top to bottom"
+    )]
+    fn body(&self, b: &Body) {
+        let shape = &self._shape;
+        let me = self._endpoint as u128;
+        let config = b.read(&self.settings);
+        b.unused(config);
+
+        // What arrives for us in this cycle.
+        let (used, other) = match self._endpoint {
+            0 => (&self.frame, &self.call),
+            _ => (&self.call, &self.frame),
+        };
+        b.unused(b.read(&other.payload));
+        b.unused(b.read(&other.valid));
+        let assign = b.read(&used.payload);
+        let assigned = b.wire(
+            "assigned",
+            b.read(&used.valid) & assign.field("endpoint").eq_lit(me),
+        );
+        let event = b.read(&self.event.payload);
+        b.unused(event);
+        let returned = b.wire(
+            "returned",
+            b.read(&self.event.valid) & event.field("endpoint").eq_lit(me) & !event.field("tx"),
+        );
+        let filled = b.wire(
+            "filled",
+            b.read(&self.done.valid) & b.read(&self.done.payload).eq_lit(me),
+        );
+        let load = b.read(&self.load.payload);
+        let (load_control, load_index) = (load.field("control"), load.field("index"));
+
+        // The wait: `R[cur]` is parked, then answered with a message or with a kind.
+        let current = b.reg("current_q", 1);
+        let parked = b.reg("parked_q", 1);
+        let answered = b.reg("answered_q", 1);
+        let has_message = b.reg("has_message_q", 1);
+        let kind = b.reg_data("kind_q", KIND_BITS);
+        let slot = b.reg_data("slot_q", SLOT_BITS);
+        let beats = b.reg_data("beats_q", BEAT_BITS);
+        let parked_id = b.reg_data("parked_id_q", 8);
+        let parked_exclusive = b.reg_data("parked_exclusive_q", 1);
+        // Counts up once the wait is to end without message: an assignment may still arrive in the
+        // first cycles, and then it counts.
+        let closing = b.reg("closing_q", 2);
+        let recalling = b.reg("recalling_q", 1);
+        let turning = b.reg("turning_q", 1);
+        let any_held = b.reg("any_held_q", 1);
+        let held = Held::new(b, shape.overflow_lines());
+
+        // Fill request register, count of fills that have not left the line port.
+        let fill_valid = b.reg("fill_valid_q", 1);
+        let fill_from_slot = b.reg_data("fill_from_slot_q", 1);
+        let fill_kind = b.reg_data("fill_kind_q", KIND_BITS);
+        let fill_beat = b.reg_data("fill_beat_q", BEAT_BITS);
+        let fill_id = b.reg_data("fill_id_q", 8);
+        let fill_exclusive = b.reg_data("fill_exclusive_q", 1);
+        let fills = b.reg("fills_q", FILLS_BITS);
+        let can_fill = b.wire(
+            "can_fill",
+            (!fill_valid.q() | b.read(&self.fill.ready)) & !fills.q().bit(FILLS_BITS - 1),
+        );
+        let requested = b.var(b.bit(false));
+        b.when(b.read(&self.fill.ready), || fill_valid.set(b.bit(false)));
+        let request = |from_slot, kind, beat, id, exclusive, control, index| {
+            requested.set(b.bit(true));
+            fill_valid.set(b.bit(true));
+            fill_from_slot.set(from_slot);
+            fill_kind.set(kind);
+            fill_beat.set(beat);
+            fill_id.set(id);
+            fill_exclusive.set(exclusive);
+            any_held.set(b.bit(true));
+            held.set(b, control, index);
+        };
+
+        let events: Vec<_> = ["try_again", "delivered", "early"]
+            .map(|name| (name, b.reg(&format!("{name}_q"), 1)))
+            .into();
+        for (_, pulse) in &events {
+            pulse.set(b.bit(false));
+        }
+        let [try_again, delivered, early] = [events[0].1, events[1].1, events[2].1];
+
+        // The block timer.
+        let timer = b.reg_data("timer_q", 32);
+        let expired = b.reg("expired_q", 1);
+        b.when(parked.q(), || {
+            b.when(timer.q().any(), || timer.set(timer.q().dec()));
+            expired.set(!timer.q().any());
+        })
+        .otherwise(|| {
+            timer.set(config.field("block_time_cycles"));
+            expired.set(b.bit(false));
+        });
+        let retire = match self._endpoint {
+            0 => b.bit(false),
+            worker => config.field("worker_retire").bit(worker - 1),
+        };
+        let open = parked.q() & !has_message.q();
+        b.when(open & (expired.q() | retire) & !closing.q().all(), || {
+            closing.set(closing.q().inc());
+            let ending = [RxKind::TryAgain, RxKind::Retire].map(|k| b.lit(KIND_BITS, k as u128));
+            b.when(!closing.q().any(), || {
+                kind.set(retire.mux(ending[1], ending[0]));
+            });
+        })
+        .or_when(closing.q().any() & !closing.q().all(), || {
+            closing.set(closing.q().inc());
+        });
+        let waiting = b.wire("waits", open & !closing.q().any());
+
+        // An assignment: from here on the slot is ours until `free`.
+        b.assert(
+            "assigned_while_waiting",
+            !assigned | (open & !closing.q().all()),
+        );
+        b.when(assigned, || {
+            let length = assign.field("length_bytes").zext(17);
+            let offset = shape.rx_body_offset(self._endpoint) + BEAT_BYTES - 1;
+            let end = length + b.lit(17, offset as u128);
+            let count = end.slice(BEAT_BYTES.ilog2() as usize, BEAT_BITS);
+            has_message.set(b.bit(true));
+            slot.set(assign.field("slot"));
+            beats.set(length.any().mux(count, b.zero(BEAT_BITS)));
+        });
+
+        // Serving: an answer goes before the next load.
+        let has = b.wire("has", has_message.q() | assigned);
+        let answer = b.wire("answer", parked.q() & (has | closing.q().all()));
+        let serving = !recalling.q();
+        let start_recall = b.var(b.bit(false));
+        let is_current = load_control & load_index.bit(0).eq(current.q());
+        let is_other = load_control & load_index.bit(0).ne(current.q());
+        let from_slot = answered.q() & has_message.q();
+        let (no_kind, load_id) = (b.zero(KIND_BITS), load.field("id"));
+        let load_exclusive = load.field("exclusive");
+        b.when(serving & answer, || {
+            b.when(any_held.q(), || start_recall.set(b.bit(true)))
+                .or_when(can_fill, || {
+                    request(
+                        has,
+                        has.mux(no_kind, kind.q()),
+                        b.zero(BEAT_BITS),
+                        parked_id.q(),
+                        parked_exclusive.q(),
+                        b.bit(true),
+                        current.q().zext(INDEX_BITS),
+                    );
+                    parked.set(b.bit(false));
+                    answered.set(b.bit(true));
+                    closing.set(b.zero(2));
+                    delivered.set(has);
+                    try_again.set(!has & kind.q().eq_lit(RxKind::TryAgain as u128));
+                });
+        })
+        .or_when(serving & b.read(&self.load.valid) & can_fill, || {
+            let wait = is_current & !answered.q() & !parked.q();
+            let turn = is_other & answered.q();
+            b.when(wait | turn, || {
+                parked.set(wait);
+                parked_id.set(load_id);
+                parked_exclusive.set(load_exclusive);
+            });
+            b.when(turn, || {
+                start_recall.set(b.bit(true));
+                turning.set(b.bit(true));
+            });
+            b.when(!wait & !turn, || {
+                let repeat = is_current & answered.q();
+                let beat = shape.overflow_beat(load_index);
+                request(
+                    from_slot & !is_other,
+                    (repeat & !has_message.q()).mux(kind.q(), no_kind),
+                    load_control.mux(b.zero(BEAT_BITS), beat),
+                    load_id,
+                    load_exclusive,
+                    load_control,
+                    load_index,
+                );
+                early.set(load_control & !repeat);
+            });
+        });
+        b.drive(&self.load.ready, serving & !answer & can_fill);
+
+        // A line given back unasked is no longer held; while recalls are out, only their
+        // acknowledgements count.
+        let event_line = (event.field("control"), event.field("index"));
+        let counts = recalling.q().mux(
+            event.field("acknowledged"),
+            !event.field("acknowledged") & !start_recall.get(),
+        );
+        b.when(returned & counts, || {
+            held.clear(b, event_line.0, event_line.1)
+        });
+        let all_back = b.reg("all_back_q", 1);
+        all_back.set(!held.control.q().any() & !held.overflow.q().any());
+
+        // Recalling: first the fills under way leave, then one recall per held line.
+        let recall_valid = b.reg("recall_valid_q", 1);
+        let recall_control = b.reg_data("recall_control_q", 1);
+        let recall_index = b.reg_data("recall_index_q", INDEX_BITS);
+        let control_left = b.reg("control_left_q", 2);
+        let next_overflow = b.reg("next_overflow_q", INDEX_BITS);
+        b.when(start_recall.get(), || {
+            recalling.set(b.bit(true));
+            control_left.set(held.control.q());
+            next_overflow.set(b.zero(INDEX_BITS));
+        });
+        let overflow_left = next_overflow.q().ne(held.overflow_end.q());
+        let quiet = b.wire("quiet", recalling.q() & !fills.q().any());
+        b.when(b.read(&self.recall.ready), || {
+            recall_valid.set(b.bit(false))
+        });
+        b.when(
+            quiet & (!recall_valid.q() | b.read(&self.recall.ready)),
+            || {
+                b.when(control_left.q().any(), || {
+                    recall_valid.set(b.bit(true));
+                    recall_control.set(b.bit(true));
+                    let second = !control_left.q().bit(0);
+                    recall_index.set(second.zext(INDEX_BITS));
+                    control_left.set(b.cat(&[control_left.q().bit(1) & !second, b.bit(false)]));
+                })
+                .or_when(overflow_left, || {
+                    let lines: Vec<_> = (0..shape.overflow_lines())
+                        .map(|n| held.overflow.q().bit(n))
+                        .collect();
+                    let bits = lines.len().next_power_of_two().ilog2() as usize;
+                    recall_valid.set(b.select(&lines, next_overflow.q().trunc(bits)));
+                    recall_control.set(b.bit(false));
+                    recall_index.set(next_overflow.q());
+                    next_overflow.set(next_overflow.q().inc());
+                });
+            },
+        );
+        let free_valid = b.reg("free_valid_q", 1);
+        let free_slot = b.reg_data("free_slot_q", SLOT_BITS);
+        let can_free = !free_valid.q() | b.read(&self.free.ready);
+        b.when(b.read(&self.free.ready), || free_valid.set(b.bit(false)));
+        let recalled = !control_left.q().any() & !overflow_left & !recall_valid.q();
+        b.when(quiet & recalled & all_back.q() & can_free, || {
+            recalling.set(b.bit(false));
+            any_held.set(b.bit(false));
+            held.overflow_end.set(b.zero(INDEX_BITS));
+            b.when(turning.q(), || {
+                turning.set(b.bit(false));
+                current.set(!current.q());
+                answered.set(b.bit(false));
+                parked.set(b.bit(true));
+                free_valid.set(has_message.q());
+                free_slot.set(slot.q());
+                has_message.set(b.bit(false));
+            });
+        });
+
+        let change = b.cat(&[b.zero(FILLS_BITS - 1), requested.get()])
+            - b.cat(&[b.zero(FILLS_BITS - 1), filled]);
+        fills.set(fills.q() + change);
+        b.assert("fills_are_counted", !filled | fills.q().any());
+
+        b.drive(&self.fill.valid, fill_valid.q());
+        b.drive(
+            &self.fill.payload,
+            b.pack::<FillRequest>(&[
+                ("from_slot", fill_from_slot.q()),
+                ("from_transmit", b.bit(false)),
+                ("kind", fill_kind.q()),
+                ("slot", slot.q()),
+                ("beat", fill_beat.q()),
+                ("beats", beats.q()),
+                ("id", fill_id.q()),
+                ("exclusive", fill_exclusive.q()),
+                ("requester", b.lit(6, self._endpoint as u128)),
+            ]),
+        );
+        b.drive(&self.recall.valid, recall_valid.q());
+        b.drive(
+            &self.recall.payload,
+            b.pack::<RecallRequest>(&[
+                ("endpoint", b.lit(ENDPOINT_BITS, self._endpoint as u128)),
+                ("tx", b.bit(false)),
+                ("control", recall_control.q()),
+                ("index", recall_index.q()),
+            ]),
+        );
+        b.drive(&self.free.valid, free_valid.q());
+        b.drive(&self.free.payload, free_slot.q());
+        b.drive(&self.waiting, waiting);
+        let pulses: Vec<_> = events.iter().map(|(name, reg)| (*name, reg.q())).collect();
+        b.drive(&self.events, b.pack::<RxHalfEvents>(&pulses));
+    }
+}
+leaf!(impl[] RxHalf { load, fill, recall, free, waiting, events });
