@@ -177,3 +177,134 @@ impl<K: Synth, E: Synth, W: Synth> Leaf for HashTable<K, E, W> {
     }
 }
 leaf!(impl[K: Synth, E: Synth, W: Synth] HashTable<K, E, W> { found, entry });
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rtl::{Dut, Interpreter};
+    use crate::testing::{Rng, rng, root_seed};
+    use lauberhorn_interface::table_hash::ProgramKey;
+    use rand::Rng as _;
+    use std::collections::BTreeMap;
+
+    const ENTRIES: usize = 8;
+
+    fn table() -> Interpreter {
+        let mut dut = Interpreter::new(ProgramTable::programs(ENTRIES).elaborate());
+        dut.reset();
+        dut
+    }
+
+    /// Few keys, so that they meet often.
+    fn random_key(rng: &mut Rng) -> ProgramKey {
+        ProgramKey {
+            program: 0xffff_fff0 + rng.random_range(0..12),
+            port: rng.random_range(0..2) * 0x8001,
+        }
+    }
+
+    /// Sets up a write of `key` with `low`, which tells entries apart.
+    fn write(dut: &mut Interpreter, place: (usize, usize), key: ProgramKey, low: u64, valid: bool) {
+        dut.poke("write$valid", 1);
+        for (field, value) in [
+            ("at.bank", place.0 as u64),
+            ("at.index", place.1 as u64),
+            ("entry.valid", valid.into()),
+            ("entry.program", key.program.into()),
+            ("entry.port", key.port.into()),
+            ("entry.low", low),
+        ] {
+            dut.poke_field("write$payload", field, value);
+        }
+    }
+
+    #[test]
+    fn finds_what_a_map_of_places_finds_two_cycles_later() {
+        let mut rng = rng(root_seed(), "hash_table");
+        let mut dut = table();
+        let mut model: BTreeMap<(usize, usize), (ProgramKey, u64)> = BTreeMap::new();
+        let mut expected = [None; 2];
+        for cycle in 0..20_000 {
+            assert_eq!(dut.peek("found$valid"), u64::from(expected[0].is_some()));
+            if let Some(found) = expected[0] {
+                let hit = dut.peek_field("found$payload", "valid") == 1;
+                let low = dut.peek_field("found$payload", "low");
+                assert_eq!(hit.then_some(low), found, "cycle {cycle}");
+            }
+            let key = random_key(&mut rng);
+            let asked = rng.random_bool(0.8);
+            dut.poke("key$valid", asked.into());
+            dut.poke_field("key$payload", "program", key.program.into());
+            dut.poke_field("key$payload", "port", key.port.into());
+            let found = [0, 1].into_iter().find_map(|bank| {
+                let entry = model.get(&(bank, key.index(bank, ENTRIES)));
+                entry.filter(|entry| entry.0 == key).map(|entry| entry.1)
+            });
+            expected = [expected[1], asked.then_some(found)];
+
+            dut.poke("write$valid", 0);
+            if rng.random_bool(0.3) {
+                let key = random_key(&mut rng);
+                let bank = rng.random_range(0..2);
+                let (place, valid) = ((bank, key.index(bank, ENTRIES)), rng.random_bool(0.6));
+                write(&mut dut, place, key, cycle, valid);
+                model.remove(&place);
+                if valid {
+                    model.insert(place, (key, cycle));
+                }
+            }
+            dut.step().unwrap();
+        }
+    }
+
+    #[test]
+    fn shows_an_entry_until_the_next_read() {
+        let mut dut = table();
+        let key = ProgramKey {
+            program: 100_003,
+            port: 2049,
+        };
+        for bank in 0..2 {
+            write(&mut dut, (bank, 5), key, 40 + bank as u64, true);
+            dut.step().unwrap();
+        }
+        dut.poke("write$valid", 0);
+        for (bank, index, valid) in [(1, 5, 1), (0, 5, 1), (1, 4, 0)] {
+            dut.poke("read$valid", 1);
+            dut.poke_field("read$payload", "bank", bank);
+            dut.poke_field("read$payload", "index", index);
+            dut.step().unwrap();
+            dut.poke("read$valid", 0);
+            dut.step().unwrap();
+            // Another write does not change what is shown.
+            write(&mut dut, (bank as usize, 5), key, 40 + bank, true);
+            for _ in 0..5 {
+                assert_eq!(dut.peek_field("entry", "valid"), valid);
+                if valid == 1 {
+                    assert_eq!(dut.peek_field("entry", "low"), 40 + bank);
+                }
+                dut.step().unwrap();
+                dut.poke("write$valid", 0);
+            }
+        }
+    }
+
+    #[test]
+    fn a_reset_empties_it() {
+        let mut dut = table();
+        let key = ProgramKey {
+            program: 100_003,
+            port: 2049,
+        };
+        write(&mut dut, (0, key.index(0, ENTRIES)), key, 3, true);
+        dut.step().unwrap();
+        dut.reset();
+        dut.poke("key$valid", 1);
+        dut.poke_field("key$payload", "program", key.program.into());
+        dut.poke_field("key$payload", "port", key.port.into());
+        for _ in 0..4 {
+            assert_eq!(dut.peek_field("found$payload", "valid"), 0);
+            dut.step().unwrap();
+        }
+    }
+}

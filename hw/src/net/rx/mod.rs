@@ -35,8 +35,11 @@ pub mod commit;
 pub mod ethernet;
 pub mod hash_table;
 pub mod ipv4;
+pub mod model;
 pub mod oncrpc;
 pub mod slot_writer;
+#[cfg(test)]
+mod tests;
 pub mod types;
 pub mod udp;
 pub mod verdict;
