@@ -29,10 +29,12 @@ pub(super) fn reduce<'b>(b: &'b Body, words: &[Expr<'b>], count: usize) -> Vec<E
     level
 }
 
-/// Sum of two words.
-pub(super) fn add<'b>(x: Expr<'b>, y: Expr<'b>) -> Expr<'b> {
-    let sum = x.zext(17) + y.zext(17);
-    sum.trunc(16) + sum.bit(16).zext(16)
+/// Sum of two words: with and without the carry that comes back in, chosen when it is known.
+pub(super) fn add<'b>(b: &'b Body, x: Expr<'b>, y: Expr<'b>) -> Expr<'b> {
+    let one = b.bit(true);
+    let plain = x.zext(17) + y.zext(17);
+    let carried = b.cat(&[x, one]) + b.cat(&[y, one]);
+    plain.bit(16).mux(carried.slice(1, 16), plain.trunc(16))
 }
 
 /// The 16-bit words of a value.

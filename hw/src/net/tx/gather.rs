@@ -116,7 +116,7 @@ impl Leaf for Gather {
 
         // Stage 4: the two words to one. Headers are never all zero, so the sum is not 0 and only
         // 0xffff complements to the 0 that RFC 768 reserves.
-        let total = checksum::add(sum.q().trunc(16), sum.q().slice(16, 16));
+        let total = checksum::add(b, sum.q().trunc(16), sum.q().slice(16, 16));
         let checksum = b.reg_data("checksum_q", 16);
         let checksum_valid = b.reg("checksum_valid_q", 1);
         checksum.set((!total) | total.all().repeat(16));

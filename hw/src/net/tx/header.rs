@@ -218,6 +218,7 @@ impl Leaf for HeaderBuilder {
         let ip_checksum = b.reg_data("ip_checksum_q", 16);
         let last_byte = b.reg_data("last_byte_q", 16);
         ip_checksum.set(!checksum::add(
+            b,
             ip_sum.q().trunc(16),
             ip_sum.q().slice(16, 16),
         ));
