@@ -1,0 +1,45 @@
+//! Verilates every design of the card, and the toys that the model binding is tested with.
+
+use std::path::Path;
+
+use lauberhorn_verilate::{Build, Design, Trace};
+
+/// Name and waveform format of each toy; its text is `toys/<name>.v`, its top module its name.
+const TOYS: &[(&str, Trace)] = &[
+    ("toy_counter", Trace::Fst),
+    ("toy_failures", Trace::None),
+    ("toy_memory", Trace::Vcd),
+    ("toy_skid_577", Trace::Vcd),
+    ("toy_two_clocks", Trace::None),
+];
+
+fn main() {
+    println!("cargo:rerun-if-changed=build.rs");
+    println!("cargo:rerun-if-changed=toys");
+    let mut build = Build::from_cargo();
+    for design in lauberhorn_hw::designs() {
+        // A leaf is debugged by comparing text, a card by looking at megabytes.
+        let trace = match design.leaf {
+            Some(_) => Trace::Vcd,
+            None => Trace::Fst,
+        };
+        build = build.design(Design {
+            name: design.name,
+            top: design.top,
+            verilog: design.verilog,
+            trace,
+        });
+    }
+    for (name, trace) in TOYS {
+        let file = Path::new("toys").join(format!("{name}.v"));
+        let verilog = std::fs::read_to_string(&file)
+            .unwrap_or_else(|error| panic!("cannot read {}: {error}", file.display()));
+        build = build.design(Design {
+            name: (*name).to_owned(),
+            top: (*name).to_owned(),
+            verilog,
+            trace: *trace,
+        });
+    }
+    build.run_for_cargo();
+}

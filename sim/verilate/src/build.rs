@@ -1,0 +1,454 @@
+//! The whole way from designs to libraries and a Rust table.
+
+use std::collections::HashSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use crate::compile::{Compiler, Unit, parallel, units};
+use crate::stamp::Stamp;
+use crate::{Design, Error, Port, Verilator, ports, shim, table};
+
+/// Name of the library that holds what all models share.
+const RUNTIME: &str = "lauberhorn_runtime";
+
+/// Libraries of one design that are kept for a return to an older text.
+const KEPT_VERSIONS: usize = 4;
+
+/// Verilator's switches that all designs share. Unknown values are drawn from a seed, so that a
+/// design that depends on one is found.
+const FLAGS: &[&str] = &[
+    "--cc",
+    "--no-timing",
+    "--assert",
+    "-O3",
+    "--x-assign",
+    "unique",
+    "--x-initial",
+    "unique",
+    // The lint test is strict; here a warning must not hide what was to be tried.
+    "-Wno-fatal",
+    "-Wno-lint",
+    "-Wno-style",
+    "--output-split",
+    "5000",
+];
+
+/// A build of several designs.
+#[derive(Debug)]
+pub struct Build {
+    designs: Vec<Design>,
+    out_folder: PathBuf,
+    cache_folder: PathBuf,
+    jobs: usize,
+}
+
+/// What a build did.
+#[derive(Debug)]
+pub struct Report {
+    /// Libraries that were compiled in this run.
+    pub built: Vec<Built>,
+    /// Names of all libraries, in link order.
+    pub libraries: Vec<String>,
+    /// The generated Rust table.
+    pub table: PathBuf,
+    out_folder: PathBuf,
+}
+
+/// A library that was compiled.
+#[derive(Debug)]
+pub struct Built {
+    /// The design, or the runtime.
+    pub name: String,
+    /// Why: what changed since the last build.
+    pub reason: String,
+    /// Number of compiler runs it took.
+    pub units: usize,
+}
+
+/// One library on its way.
+struct Library<'a> {
+    name: String,
+    /// None for the runtime.
+    design: Option<&'a Design>,
+    stamp: Stamp,
+    reason: String,
+    folder: PathBuf,
+}
+
+impl Build {
+    /// A build into `out_folder`, which keeps finished libraries in `cache_folder`.
+    pub fn new(out_folder: impl Into<PathBuf>, cache_folder: impl Into<PathBuf>) -> Self {
+        Build {
+            designs: Vec::new(),
+            out_folder: out_folder.into(),
+            cache_folder: cache_folder.into(),
+            jobs: std::thread::available_parallelism().map_or(1, usize::from),
+        }
+    }
+
+    /// A build as cargo asks for it: into `OUT_DIR`, with `NUM_JOBS` compilers, and with finished
+    /// libraries beside the profile folders, since they are the same for all profiles.
+    ///
+    /// # Panics
+    /// Outside a build script.
+    pub fn from_cargo() -> Self {
+        let out = PathBuf::from(std::env::var_os("OUT_DIR").expect("cargo sets OUT_DIR"));
+        // target/<profile>/build/<package>/out
+        let cache = out.ancestors().nth(4).unwrap_or(&out).join("verilated");
+        let mut build = Build::new(out, cache);
+        let jobs = std::env::var("NUM_JOBS").ok();
+        build.jobs = jobs.and_then(|jobs| jobs.parse().ok()).unwrap_or(1);
+        build
+    }
+
+    /// Adds a design.
+    #[must_use]
+    pub fn design(mut self, design: Design) -> Self {
+        self.designs.push(design);
+        self
+    }
+
+    /// For a build script: [`Build::run`] and [`Report::tell_cargo`]; a failure ends the process
+    /// with its message.
+    pub fn run_for_cargo(&self) {
+        let start = Instant::now();
+        match self.run() {
+            Ok(report) => report.tell_cargo(start.elapsed()),
+            Err(error) => {
+                eprintln!("{error}");
+                std::process::exit(1);
+            }
+        }
+    }
+
+    /// Builds what has no library yet. Libraries that succeed are kept even if another fails.
+    pub fn run(&self) -> Result<Report, Error> {
+        let mut names = HashSet::new();
+        for design in &self.designs {
+            design.check()?;
+            if !names.insert(&design.name) {
+                return Err(Error::Twice {
+                    name: design.name.clone(),
+                });
+            }
+        }
+        let verilator = Verilator::find()?;
+        let shim_folder = self.out_folder.join("shim");
+        create(&shim_folder)?;
+        for (name, text) in shim::FILES {
+            write_if_changed(&shim_folder.join(name), text)?;
+        }
+        let compiler = Compiler::find(&verilator, &shim_folder)?;
+        for design in &self.designs {
+            let text = self.out_folder.join(format!("{}.v", design.name));
+            write_if_changed(&text, &design.verilog)?;
+        }
+
+        let libraries = self.libraries(&verilator, &compiler);
+        let stale: Vec<_> = libraries
+            .iter()
+            .filter(|library| !library.folder.is_dir())
+            .collect();
+        let built = self.compile(&stale, &verilator, &compiler, &shim_folder)?;
+
+        let mut models = Vec::new();
+        for library in &libraries {
+            let file = library_file(&library.name);
+            let from = library.folder.join(&file);
+            let to = self.out_folder.join(&file);
+            let stamp = self.stamp_file(&library.name);
+            let text = library.stamp.to_string();
+            if fs::read_to_string(&stamp).ok().as_deref() != Some(&text) || !to.is_file() {
+                fs::copy(&from, &to).map_err(Error::file("copy to", &to))?;
+                fs::write(&stamp, text).map_err(Error::file("write", &stamp))?;
+            }
+            if let Some(design) = library.design {
+                models.push((design, read_ports(design, &library.folder)?));
+            }
+            self.forget_old(&library.name, &library.folder);
+        }
+        let table = self.out_folder.join("models.rs");
+        write_if_changed(&table, &table::text(&models))?;
+        Ok(Report {
+            built,
+            libraries: libraries.into_iter().map(|library| library.name).collect(),
+            table,
+            out_folder: self.out_folder.clone(),
+        })
+    }
+
+    /// All libraries with their stamps, models first since they call the runtime.
+    fn libraries(&self, verilator: &Verilator, compiler: &Compiler) -> Vec<Library<'_>> {
+        let shim_text: String = shim::FILES.iter().map(|(_, text)| *text).collect();
+        let compiler = compiler.identity();
+        let flags = FLAGS.join(" ");
+        let library = |name: &str, design: Option<&'_ Design>| {
+            let verilog = design.map_or("", |design| design.verilog.as_str());
+            let trace = design.and_then(|design| design.trace.flag());
+            let top = design.map_or("", |design| design.top.as_str());
+            let shim = match design {
+                // The generated part of the shim depends on nothing but the ports.
+                Some(design) => shim_text.clone() + &shim::text(design, &[]),
+                None => shim_text.clone(),
+            };
+            let stamp = Stamp::new(&[
+                ("Verilog", verilog),
+                ("top", top),
+                ("flags", &flags),
+                ("waveforms", trace.unwrap_or("none")),
+                ("Verilator", verilator.version()),
+                ("compiler", &compiler),
+                ("shim", &shim),
+            ]);
+            let older = fs::read_to_string(self.stamp_file(name)).ok();
+            let reason = match older.map(|text| stamp.changes(&Stamp::parse(&text))) {
+                None => "first build".to_owned(),
+                Some(changes) if changes.is_empty() => "its library was removed".to_owned(),
+                Some(changes) => format!("{changes} changed"),
+            };
+            let folder = self.cache_folder.join(format!("{name}-{}", stamp.digest()));
+            (name.to_owned(), stamp, reason, folder)
+        };
+        let designs = self
+            .designs
+            .iter()
+            .map(|design| (design.name.as_str(), Some(design)));
+        designs
+            .chain([(RUNTIME, None)])
+            .map(|(name, design)| {
+                let (name, stamp, reason, folder) = library(name, design);
+                Library {
+                    name,
+                    design,
+                    stamp,
+                    reason,
+                    folder,
+                }
+            })
+            .collect()
+    }
+
+    /// Verilates and compiles libraries in folders of their own, which get their final names only
+    /// when they are complete: a folder with a stamp's name is always whole.
+    fn compile(
+        &self,
+        stale: &[&Library<'_>],
+        verilator: &Verilator,
+        compiler: &Compiler,
+        shim_folder: &Path,
+    ) -> Result<Vec<Built>, Error> {
+        let work = |library: &Library<'_>| {
+            library
+                .folder
+                .with_extension(format!("part{}", std::process::id()))
+        };
+        let prepared = parallel(stale, self.jobs, |library| {
+            let folder = work(library);
+            create(&folder)?;
+            match library.design {
+                Some(design) => verilate(design, verilator, &self.out_folder, &folder),
+                None => runtime_units(verilator, shim_folder, &folder),
+            }
+        });
+        let mut first_error = None;
+        let mut all: Vec<(String, Unit)> = Vec::new();
+        let mut ranges = Vec::new();
+        for (library, units) in stale.iter().zip(prepared) {
+            let start = all.len();
+            match units {
+                Ok(units) => all.extend(units.into_iter().map(|unit| (library.name.clone(), unit))),
+                Err(error) => {
+                    first_error.get_or_insert(error);
+                }
+            }
+            ranges.push(start..all.len());
+        }
+        let mut results: Vec<_> = compiler
+            .compile(&all, self.jobs)
+            .into_iter()
+            .map(Some)
+            .collect();
+
+        let mut built = Vec::new();
+        for (library, range) in stale.iter().zip(ranges) {
+            let folder = work(library);
+            let failed = results[range.clone()]
+                .iter_mut()
+                .find_map(|result| result.take().and_then(Result::err));
+            if let Some(error) = failed {
+                first_error.get_or_insert(error);
+            } else if !range.is_empty() {
+                let units = range.len();
+                let objects = all[range].iter().map(|(_, unit)| unit);
+                let file = folder.join(library_file(&library.name));
+                compiler.archive(&library.name, &file, objects)?;
+                keep(&folder, library)?;
+                built.push(Built {
+                    name: library.name.clone(),
+                    reason: library.reason.clone(),
+                    units,
+                });
+            }
+        }
+        for library in stale {
+            // What is still there belongs to a design that failed.
+            fs::remove_dir_all(work(library)).ok();
+        }
+        match first_error {
+            Some(error) => Err(error),
+            None => Ok(built),
+        }
+    }
+
+    fn stamp_file(&self, name: &str) -> PathBuf {
+        self.out_folder.join(format!("{name}.stamp"))
+    }
+
+    /// Removes all but the newest libraries of a name. Best effort: the cache may be shared.
+    fn forget_old(&self, name: &str, current: &Path) {
+        let Ok(entries) = fs::read_dir(&self.cache_folder) else {
+            return;
+        };
+        let mut versions: Vec<_> = entries
+            .flatten()
+            .filter(|entry| {
+                let file = entry.file_name().to_string_lossy().into_owned();
+                let digest = file
+                    .strip_prefix(name)
+                    .and_then(|rest| rest.strip_prefix('-'));
+                digest.is_some_and(|digest| digest.len() == 16) && entry.path() != current
+            })
+            .filter_map(|entry| Some((entry.metadata().ok()?.modified().ok()?, entry.path())))
+            .collect();
+        versions.sort();
+        let surplus = versions.len().saturating_sub(KEPT_VERSIONS - 1);
+        for (_, folder) in versions.into_iter().take(surplus) {
+            fs::remove_dir_all(folder).ok();
+        }
+    }
+}
+
+impl Report {
+    /// Tells cargo what to link, when to come back, and the person what was rebuilt and why.
+    /// Cargo shows a build script's lines again when nothing is rebuilt, hence the clock time.
+    pub fn tell_cargo(&self, took: Duration) {
+        println!(
+            "cargo:rustc-link-search=native={}",
+            self.out_folder.display()
+        );
+        for library in &self.libraries {
+            println!("cargo:rustc-link-lib=static={library}");
+        }
+        println!("cargo:rustc-link-lib=z");
+        for variable in ["VERILATOR_BIN", "VERILATOR_ROOT", "CXX"] {
+            println!("cargo:rerun-if-env-changed={variable}");
+        }
+        for Built {
+            name,
+            reason,
+            units,
+        } in &self.built
+        {
+            println!("cargo:warning=verilated {name}: {reason} ({units} C++ units)");
+        }
+        if !self.built.is_empty() {
+            let seconds = took.as_secs_f32();
+            println!("cargo:warning=verilating took {seconds:.1} s in all");
+        }
+    }
+}
+
+/// Runs Verilator on a text that is already in `texts`; generated C++ goes to `folder`.
+fn verilate(
+    design: &Design,
+    verilator: &Verilator,
+    texts: &Path,
+    folder: &Path,
+) -> Result<Vec<Unit>, Error> {
+    let class = shim::class(&design.name);
+    let generated = folder.join("cpp").display().to_string();
+    let mut arguments = FLAGS.to_vec();
+    arguments.extend(["--prefix", &class, "--top-module", &design.top]);
+    arguments.extend(["--Mdir", &generated]);
+    arguments.extend(design.trace.flag());
+    verilator.run(design, texts, &arguments)?;
+    let ports = read_ports(design, folder)?;
+    let generated = folder.join("cpp");
+    let shim = generated.join(format!("{class}_shim.cpp"));
+    fs::write(&shim, shim::text(design, &ports)).map_err(Error::file("write", &shim))?;
+    let mut flags = vec![format!("-I{}", generated.display())];
+    flags.extend(shim::trace_define(design.trace).map(str::to_owned));
+    units(&generated, &flags)
+}
+
+fn read_ports(design: &Design, folder: &Path) -> Result<Vec<Port>, Error> {
+    let header = folder.join(format!("cpp/{}.h", shim::class(&design.name)));
+    let text = fs::read_to_string(&header).map_err(Error::file("read", &header))?;
+    ports::parse(&design.name, &text)
+}
+
+/// What the `verilated` crate leaves out of the runtime, and our part of it.
+fn runtime_units(
+    verilator: &Verilator,
+    shim_folder: &Path,
+    folder: &Path,
+) -> Result<Vec<Unit>, Error> {
+    let include = verilator.include();
+    let sources = [
+        include.join("verilated_threads.cpp"),
+        include.join("verilated_fst_c.cpp"),
+        shim_folder.join("runtime.cpp"),
+    ];
+    let mut units = Vec::new();
+    for (index, source) in sources.iter().enumerate() {
+        let unit = folder.join(format!("unit_{index}.cc"));
+        let text = format!("#include \"{}\"\n", source.display());
+        fs::write(&unit, text).map_err(Error::file("write", &unit))?;
+        units.push(Unit {
+            source: unit,
+            flags: vec!["-O2".to_owned()],
+            bytes: 100_000,
+        });
+    }
+    Ok(units)
+}
+
+/// Drops what only the compiler needed and gives the folder its final name.
+fn keep(folder: &Path, library: &Library<'_>) -> Result<(), Error> {
+    let header = library
+        .design
+        .map(|design| format!("{}.h", shim::class(&design.name)));
+    for sub in [folder.to_owned(), folder.join("cpp")] {
+        for entry in fs::read_dir(&sub).into_iter().flatten().flatten() {
+            let name = entry.file_name().to_string_lossy().into_owned();
+            let wanted = Some(&name) == header.as_ref() || name.ends_with(".a") || name == "cpp";
+            if !wanted {
+                fs::remove_file(entry.path()).map_err(Error::file("remove", entry.path()))?;
+            }
+        }
+    }
+    if let Err(error) = fs::rename(folder, &library.folder) {
+        // Another cargo built the same at the same time.
+        fs::remove_dir_all(folder).ok();
+        if !library.folder.is_dir() {
+            return Err(Error::file("create", &library.folder)(error));
+        }
+    }
+    Ok(())
+}
+
+fn library_file(name: &str) -> String {
+    format!("lib{name}.a")
+}
+
+fn create(folder: &Path) -> Result<(), Error> {
+    fs::create_dir_all(folder).map_err(Error::file("create", folder))
+}
+
+fn write_if_changed(file: &Path, text: &str) -> Result<(), Error> {
+    if fs::read_to_string(file).ok().as_deref() == Some(text) {
+        return Ok(());
+    }
+    fs::write(file, text).map_err(Error::file("write", file))
+}
