@@ -1,4 +1,4 @@
-// Eight skid buffers in a row, each with registered outputs on both sides.
+// Twenty skid buffers in a row, each with registered outputs on both sides.
 module toy_skid_577 (
     input wire clock,
     input wire reset,
@@ -9,18 +9,18 @@ module toy_skid_577 (
     output wire tx$valid,
     input wire tx$ready
 );
-    wire [576:0] payload [0:8];
-    wire [8:0] valid;
-    wire [8:0] ready;
+    wire [576:0] payload [0:20];
+    wire [20:0] valid;
+    wire [20:0] ready;
     assign payload[0] = rx$payload;
     assign valid[0] = rx$valid;
     assign rx$ready = ready[0];
-    assign tx$payload = payload[8];
-    assign tx$valid = valid[8];
-    assign ready[8] = tx$ready;
+    assign tx$payload = payload[20];
+    assign tx$valid = valid[20];
+    assign ready[20] = tx$ready;
     genvar stage;
     generate
-        for (stage = 0; stage < 8; stage = stage + 1) begin : stages
+        for (stage = 0; stage < 20; stage = stage + 1) begin : stages
             toy_skid skid (
                 .clock(clock),
                 .reset(reset),

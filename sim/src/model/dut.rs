@@ -99,7 +99,7 @@ impl Dut for ModelDut {
     }
 
     fn step(&mut self) -> Result<(), AssertionFailed> {
-        self.model.step().map_err(named)
+        self.model.step().map_err(|failure| named(*failure))
     }
 }
 

@@ -26,7 +26,7 @@ pub(super) struct Api {
     fst_dump: unsafe extern "C" fn(*mut c_void, u64),
     fst_close: unsafe extern "C" fn(*mut c_void),
     vcd_attach: unsafe extern "C" fn(*mut c_void, *mut c_void) -> c_int,
-    replay: unsafe extern "C" fn(*mut c_void, *const u8, usize, u64) -> u64,
+    replay: unsafe extern "C" fn(*mut c_void, *const u8, usize, u64),
 }
 
 /// Turns the generated table into [`MODELS`].
@@ -57,8 +57,10 @@ macro_rules! models {
 
 include!(concat!(env!("OUT_DIR"), "/models.rs"));
 
-// SAFETY: defined by the build script's `runtime.cpp`; writes at most `size` bytes to `text`.
+// SAFETY: defined by the build script's `runtime.cpp`; the second writes at most `size` bytes to
+// `text`.
 unsafe extern "C" {
+    safe fn lauberhorn_failures() -> u64;
     fn lauberhorn_take_failure(text: *mut c_char, size: usize) -> usize;
 }
 
@@ -196,42 +198,34 @@ impl Raw {
         }
     }
 
-    /// Settles the model; the text of a failure, if there was one.
+    /// Settles the model; false when [`Raw::take_failure`] must be asked.
     #[inline]
-    pub fn eval(&mut self, time_ps: u64) -> Result<(), String> {
+    pub fn eval(&mut self, time_ps: u64) -> bool {
         // SAFETY: invariants of the type.
         let failures = unsafe { (self.api.eval)(self.model.as_ptr(), time_ps) };
-        self.failed(failures)
+        failures == self.failures
     }
 
     /// Runs the bare C++ loop over `inputs`: rows of all inputs but the clock, in port order and
-    /// storage size.
-    pub fn replay(&mut self, inputs: &[u8], cycles: u64) -> Result<(), String> {
+    /// storage size. Afterwards [`Raw::take_failure`] must be asked.
+    pub fn replay(&mut self, inputs: &[u8], cycles: u64) {
         let rows = inputs.len().checked_div(self.row_bytes).unwrap_or(1);
         assert!(rows > 0, "a replay needs at least one row of inputs");
         // SAFETY: `rows` whole rows are readable, and C++ reads no further.
-        let failures =
-            unsafe { (self.api.replay)(self.model.as_ptr(), inputs.as_ptr(), rows, cycles) };
-        self.failed(failures)
+        unsafe { (self.api.replay)(self.model.as_ptr(), inputs.as_ptr(), rows, cycles) };
+    }
+
+    /// The failure that the last call left on this thread, or an empty text: the count that made
+    /// the caller ask is of the whole process, the failure may have been another model's.
+    pub fn take_failure(&mut self) -> String {
+        self.failures = lauberhorn_failures();
+        take_failure()
     }
 
     /// Runs the `final` blocks.
     pub fn finish(&mut self) {
         // SAFETY: invariants of the type.
         unsafe { (self.api.finish)(self.model.as_ptr()) }
-    }
-
-    #[inline]
-    fn failed(&mut self, failures: u64) -> Result<(), String> {
-        if failures == self.failures {
-            return Ok(());
-        }
-        self.failures = failures;
-        // The count is of the whole process: the failure may be another model's.
-        match take_failure() {
-            text if text.is_empty() => Ok(()),
-            text => Err(text),
-        }
     }
 
     /// Opens a waveform file in the format that was compiled in; else says why it did not work.

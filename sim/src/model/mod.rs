@@ -142,6 +142,17 @@ impl Port {
     pub fn width_bits(self) -> u32 {
         self.width_bits
     }
+
+    #[inline]
+    #[track_caller]
+    fn check_limbs(self, count: usize) {
+        let needed = (self.width_bits as usize).div_ceil(64);
+        assert!(
+            count == needed,
+            "a port of {} bits takes {needed} limbs, not {count}",
+            self.width_bits
+        );
+    }
 }
 
 /// Which clocks rise: bit i is the i-th clock port.
@@ -229,7 +240,7 @@ pub struct Model {
     time_ps: u64,
     /// Clocks are low and everything has settled with the inputs as they are.
     settled: bool,
-    failure: Option<Failure>,
+    failure: Option<Box<Failure>>,
 }
 
 impl Model {
@@ -316,65 +327,53 @@ impl Model {
         self.raw.read(port.index as usize)
     }
 
-    /// Sets an input of any width from 64-bit limbs, least significant first; missing limbs are
-    /// zero.
+    /// Sets an input of any width from 64-bit limbs, least significant first.
     ///
     /// # Panics
-    /// If bits above the width are set, or the port is not an input.
+    /// If the limbs are not as many as the width needs, bits above the width are set, or the port
+    /// is not an input.
+    #[inline]
     #[track_caller]
     pub fn set_limbs(&mut self, port: Port, limbs: &[u64]) {
+        port.check_limbs(limbs.len());
+        let top = limbs[limbs.len() - 1];
         if port.width_bits <= 64 {
-            let (low, high) = limbs.split_first().unwrap_or((&0, &[]));
-            if high.iter().any(|limb| *limb != 0) {
-                self.refuse(port, *low);
-            }
-            return self.set(port, *low);
+            return self.set(port, top);
         }
-        let width = port.width_bits as usize;
-        let whole = width.div_ceil(64);
-        let spare = (whole * 64 - width) as u32;
-        let over = match limbs.get(whole - 1) {
-            Some(top) if spare > 0 => top >> (64 - spare),
-            _ => 0,
-        };
-        let beyond = limbs.iter().skip(whole).fold(over, |all, limb| all | limb);
-        if !port.input || beyond != 0 {
-            self.refuse(port, beyond);
+        let used = port.width_bits & 63;
+        if !port.input || (used > 0 && top >> used != 0) {
+            self.refuse(port, top);
         }
         let words = self.raw.words_mut(port.index as usize);
-        for (at, pair) in words.chunks_mut(2).enumerate() {
-            let limb = limbs.get(at).copied().unwrap_or(0);
-            pair[0] = limb as u32;
-            if let Some(high) = pair.get_mut(1) {
-                *high = (limb >> 32) as u32;
-            }
+        for (pair, limb) in words.chunks_exact_mut(2).zip(limbs) {
+            pair[0] = *limb as u32;
+            pair[1] = (*limb >> 32) as u32;
+        }
+        if let [last] = words.chunks_exact_mut(2).into_remainder() {
+            *last = top as u32;
         }
         self.settled = false;
     }
 
-    /// Reads a port of any width into 64-bit limbs, least significant first; limbs above the
-    /// width become zero.
+    /// Reads a port of any width into 64-bit limbs, least significant first.
     ///
     /// # Panics
-    /// If `limbs` is too short for the port.
+    /// If the limbs are not as many as the width needs.
+    #[inline]
     #[track_caller]
     pub fn get_limbs(&self, port: Port, limbs: &mut [u64]) {
-        let count = (port.width_bits as usize).div_ceil(64);
-        assert!(
-            count <= limbs.len(),
-            "a port of {} bits does not fit {} limbs",
-            port.width_bits,
-            limbs.len()
-        );
-        limbs.fill(0);
+        port.check_limbs(limbs.len());
         if port.width_bits <= 64 {
             limbs[0] = self.get(port);
             return;
         }
         let words = self.raw.words(port.index as usize);
-        for (limb, pair) in limbs.iter_mut().zip(words.chunks(2)) {
-            let high = pair.get(1).copied().unwrap_or(0);
-            *limb = u64::from(pair[0]) | u64::from(high) << 32;
+        let mut pairs = words.chunks_exact(2);
+        for (limb, pair) in limbs.iter_mut().zip(pairs.by_ref()) {
+            *limb = u64::from(pair[0]) | u64::from(pair[1]) << 32;
+        }
+        if let [last] = pairs.remainder() {
+            limbs[words.len() / 2] = u64::from(*last);
         }
     }
 
@@ -384,7 +383,8 @@ impl Model {
     }
 
     /// Lets the outputs follow inputs that were set since the last edge.
-    pub fn settle(&mut self) -> Result<(), Failure> {
+    #[inline]
+    pub fn settle(&mut self) -> Result<(), Box<Failure>> {
         if self.settled {
             return Ok(());
         }
@@ -398,13 +398,14 @@ impl Model {
 
     /// One rising edge of every clock, one core period later.
     #[inline]
-    pub fn step(&mut self) -> Result<(), Failure> {
+    pub fn step(&mut self) -> Result<(), Box<Failure>> {
         self.rise(ClockSet::ALL, self.time_ps + CORE_PERIOD_PS)
     }
 
     /// A rising edge of some clocks at a time, which must be later than the last one. See
     /// [`Wheel`] for who rises when.
-    pub fn rise(&mut self, clocks: ClockSet, time_ps: u64) -> Result<(), Failure> {
+    #[inline]
+    pub fn rise(&mut self, clocks: ClockSet, time_ps: u64) -> Result<(), Box<Failure>> {
         debug_assert!(time_ps > self.time_ps, "edges come in order of time");
         self.settle()?;
         if self.raw.wave_is_open() {
@@ -426,23 +427,27 @@ impl Model {
     }
 
     #[inline]
-    fn eval(&mut self, time_ps: u64) -> Result<(), Failure> {
-        if self.failure.is_none() {
-            match self.raw.eval(time_ps) {
-                Ok(()) => return Ok(()),
-                Err(message) => self.fail(message),
-            }
+    fn eval(&mut self, time_ps: u64) -> Result<(), Box<Failure>> {
+        if self.failure.is_none() && self.raw.eval(time_ps) {
+            return Ok(());
         }
-        self.failure.clone().map_or(Ok(()), Err)
+        self.outcome()
     }
 
+    /// The failure that the last call left, if it was this model's, or an older one.
     #[cold]
-    fn fail(&mut self, message: String) {
-        self.failure = Some(Failure {
-            model: self.info.name,
-            cycle: self.cycle,
-            message,
-        });
+    fn outcome(&mut self) -> Result<(), Box<Failure>> {
+        if self.failure.is_none() {
+            let message = self.raw.take_failure();
+            self.failure = (!message.is_empty()).then(|| {
+                Box::new(Failure {
+                    model: self.info.name,
+                    cycle: self.cycle,
+                    message,
+                })
+            });
+        }
+        self.failure.clone().map_or(Ok(()), Err)
     }
 
     /// Steps taken.
@@ -510,17 +515,15 @@ impl Model {
     ///
     /// # Panics
     /// If the model has not exactly one clock, or nothing was recorded.
-    pub fn replay(&mut self, recording: &[u8], cycles: u64) -> Result<(), Failure> {
+    pub fn replay(&mut self, recording: &[u8], cycles: u64) -> Result<(), Box<Failure>> {
         assert!(self.clocks.len() == 1, "a replay drives exactly one clock");
         self.settled = false;
-        if let Err(message) = self.raw.replay(recording, cycles) {
-            self.fail(message);
-        }
-        self.failure.clone().map_or(Ok(()), Err)
+        self.raw.replay(recording, cycles);
+        self.outcome()
     }
 }
 
 /// The Verilator that the runtime comes from.
 pub fn verilator_version() -> String {
-    verilated::product_version().to_string()
+    verilated::product_version().to_string_lossy().into_owned()
 }

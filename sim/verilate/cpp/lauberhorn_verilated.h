@@ -22,6 +22,7 @@
 #define VL_USER_STOP_MAYBE
 #define VL_USER_FATAL
 #define VL_USER_WARN
+void vl_stop_maybe(const char* file, int line, const char* scope, bool maybe);
 #define VL_PRINTF lauberhorn_print
 int lauberhorn_print(const char* format, ...) __attribute__((format(printf, 1, 2)));
 

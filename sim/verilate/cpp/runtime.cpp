@@ -73,6 +73,9 @@ void vl_warn(const char* file, int line, const char*, const char* text) {
     std::fprintf(stderr, "%s:%d: %s\n", file ? file : "", line, text);
 }
 
+// Failures of all models so far.
+extern "C" uint64_t lauberhorn_failures() { return count_failures(); }
+
 // Moves this thread's first failure to `text` (cut to `size` bytes); returns its length.
 extern "C" size_t lauberhorn_take_failure(char* text, size_t size) {
     const size_t length = t_failure.size() < size ? t_failure.size() : size;

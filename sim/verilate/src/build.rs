@@ -1,9 +1,9 @@
 //! The whole way from designs to libraries and a Rust table.
 
 use std::collections::HashSet;
-use std::fs;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
+use std::{fmt, fs};
 
 use crate::compile::{Compiler, Unit, parallel, units};
 use crate::stamp::Stamp;
@@ -64,6 +64,18 @@ pub struct Built {
     pub reason: String,
     /// Number of compiler runs it took.
     pub units: usize,
+}
+
+impl fmt::Display for Built {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let plural = if self.units == 1 { "" } else { "s" };
+        let Built {
+            name,
+            reason,
+            units,
+        } = self;
+        write!(f, "{name} ({reason}, {units} unit{plural})")
+    }
 }
 
 /// One library on its way.
@@ -331,7 +343,7 @@ impl Build {
 
 impl Report {
     /// Tells cargo what to link, when to come back, and the person what was rebuilt and why.
-    /// Cargo shows a build script's lines again when nothing is rebuilt, hence the clock time.
+    /// Cargo repeats that line in builds that rebuild nothing, hence the time of day in it.
     pub fn tell_cargo(&self, took: Duration) {
         println!(
             "cargo:rustc-link-search=native={}",
@@ -344,18 +356,18 @@ impl Report {
         for variable in ["VERILATOR_BIN", "VERILATOR_ROOT", "CXX"] {
             println!("cargo:rerun-if-env-changed={variable}");
         }
-        for Built {
-            name,
-            reason,
-            units,
-        } in &self.built
-        {
-            println!("cargo:warning=verilated {name}: {reason} ({units} C++ units)");
+        if self.built.is_empty() {
+            return;
         }
-        if !self.built.is_empty() {
-            let seconds = took.as_secs_f32();
-            println!("cargo:warning=verilating took {seconds:.1} s in all");
-        }
+        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+        let second = now.map_or(0, |now| now.as_secs() % 86_400);
+        let (hours, minutes, second) = (second / 3600, second / 60 % 60, second % 60);
+        let built: Vec<_> = self.built.iter().map(Built::to_string).collect();
+        println!(
+            "cargo:warning=verilated at {hours:02}:{minutes:02}:{second:02} UTC in {:.1} s: {}",
+            took.as_secs_f32(),
+            built.join("; ")
+        );
     }
 }
 

@@ -86,7 +86,6 @@ impl Verilator {
             .args(arguments)
             .arg(&name)
             .current_dir(folder)
-            .env("VERILATOR_ROOT", &self.root)
             .output()
             .map_err(|error| Error::Missing {
                 program: self.program.clone(),

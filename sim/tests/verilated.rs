@@ -1,0 +1,11 @@
+//! The emitted Verilog through the whole flow: build, binding, waveforms, lint, and every body
+//! against its own Verilog. One binary, so that the models are linked once.
+
+#[path = "verilated/designs.rs"]
+mod designs;
+#[path = "verilated/model.rs"]
+mod model;
+#[path = "verilated/speed.rs"]
+mod speed;
+#[path = "verilated/waves.rs"]
+mod waves;
