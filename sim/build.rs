@@ -17,7 +17,7 @@ fn main() {
     println!("cargo:rerun-if-changed=build.rs");
     println!("cargo:rerun-if-changed=toys");
     let mut build = Build::from_cargo();
-    for design in lauberhorn_hw::designs() {
+    for design in lauberhorn_hw::design::designs() {
         // A leaf is debugged by comparing text, a card by looking at megabytes.
         let trace = match design.leaf {
             Some(_) => Trace::Vcd,

@@ -13,7 +13,7 @@ const CYCLES: u64 = 3000;
 fn every_design_passes_lint() {
     let verilator = Verilator::find().expect("the build has found it too");
     let folder = tempfile::tempdir().expect("a temporary folder");
-    let errors: Vec<_> = lauberhorn_hw::designs()
+    let errors: Vec<_> = lauberhorn_hw::design::designs()
         .into_iter()
         .filter_map(|design| {
             let design = Design {
@@ -31,7 +31,7 @@ fn every_design_passes_lint() {
 
 #[test]
 fn every_design_has_a_model_with_a_clock() {
-    for design in lauberhorn_hw::designs() {
+    for design in lauberhorn_hw::design::designs() {
         let model = ModelInfo::find(&design.name).expect("built by the build script");
         assert!(model.ports.iter().any(|port| port.clock), "{}", design.name);
     }
@@ -41,7 +41,7 @@ fn every_design_has_a_model_with_a_clock() {
 fn every_leaf_agrees_with_its_verilog() {
     let seed = Seed::from_environment();
     let mut errors = Vec::new();
-    for design in lauberhorn_hw::designs() {
+    for design in lauberhorn_hw::design::designs() {
         let Some(body) = design.leaf else { continue };
         let mut interpreter = Interpreter::new(body);
         let model = Model::open_with(&design.name, Start::Zeros).expect("built");
