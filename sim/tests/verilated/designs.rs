@@ -1,13 +1,7 @@
 //! What must hold for every design of the card.
 
-use lauberhorn_hw::rtl::{Dut, Interpreter};
-use lauberhorn_sim::equivalence::compare;
-use lauberhorn_sim::model::{Model, ModelDut, ModelInfo, Start};
-use lauberhorn_sim::seed::Seed;
+use lauberhorn_sim::model::ModelInfo;
 use lauberhorn_verilate::{Design, Trace, Verilator};
-
-/// Cycles per leaf, with random resets among them.
-const CYCLES: u64 = 3000;
 
 #[test]
 fn every_design_passes_lint() {
@@ -21,6 +15,7 @@ fn every_design_passes_lint() {
                 top: design.top,
                 verilog: design.verilog,
                 trace: Trace::None,
+                fast: false,
             };
             verilator.lint(&design, folder.path()).err()
         })
@@ -30,31 +25,10 @@ fn every_design_passes_lint() {
 }
 
 #[test]
-fn every_design_has_a_model_with_a_clock() {
-    for design in lauberhorn_hw::design::designs() {
+fn every_composite_has_a_model_with_a_clock() {
+    let designs = lauberhorn_hw::design::designs();
+    for design in designs.iter().filter(|design| design.leaf.is_none()) {
         let model = ModelInfo::find(&design.name).expect("built by the build script");
         assert!(model.ports.iter().any(|port| port.clock), "{}", design.name);
     }
-}
-
-#[test]
-fn every_leaf_agrees_with_its_verilog() {
-    let seed = Seed::from_environment();
-    let mut errors = Vec::new();
-    for design in lauberhorn_hw::design::designs() {
-        let Some(body) = design.leaf else { continue };
-        let mut interpreter = Interpreter::new(body);
-        let model = Model::open_with(&design.name, Start::Zeros).expect("built");
-        let mut verilog = ModelDut::with_ports(model, interpreter.ports());
-        let result = compare(
-            &design.name,
-            &mut interpreter,
-            &mut verilog,
-            CYCLES,
-            seed,
-            |_| {},
-        );
-        errors.extend(result.err().map(|error| error.to_string()));
-    }
-    assert!(errors.is_empty(), "{}", errors.join("\n"));
 }

@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant, SystemTime};
 use std::{fmt, fs};
 
@@ -88,6 +89,29 @@ struct Library<'a> {
     folder: PathBuf,
 }
 
+/// A library whose C++ is being compiled.
+struct Pending<'a> {
+    library: &'a Library<'a>,
+    folder: PathBuf,
+    units: Vec<Unit>,
+    /// Units that have not succeeded yet.
+    open: AtomicUsize,
+}
+
+impl Pending<'_> {
+    fn complete(&self, compiler: &Compiler) -> Result<Built, Error> {
+        let Library { name, reason, .. } = self.library;
+        let file = self.folder.join(library_file(name));
+        compiler.archive(name, &file, &self.units)?;
+        keep(&self.folder, self.library)?;
+        Ok(Built {
+            name: name.clone(),
+            reason: reason.clone(),
+            units: self.units.len(),
+        })
+    }
+}
+
 impl Build {
     /// A build into `out_folder`, which keeps finished libraries in `cache_folder`.
     pub fn new(out_folder: impl Into<PathBuf>, cache_folder: impl Into<PathBuf>) -> Self {
@@ -101,13 +125,15 @@ impl Build {
 
     /// A build as cargo asks for it: into `OUT_DIR`, with `NUM_JOBS` compilers, and with finished
     /// libraries beside the profile folders, since they are the same for all profiles.
+    /// `LAUBERHORN_MODEL_CACHE` names another folder for them, which several checkouts may share.
     ///
     /// # Panics
     /// Outside a build script.
     pub fn from_cargo() -> Self {
         let out = PathBuf::from(std::env::var_os("OUT_DIR").expect("cargo sets OUT_DIR"));
         // target/<profile>/build/<package>/out
-        let cache = out.ancestors().nth(4).unwrap_or(&out).join("verilated");
+        let beside = || out.ancestors().nth(4).unwrap_or(&out).join("verilated");
+        let cache = std::env::var_os("LAUBERHORN_MODEL_CACHE").map_or_else(beside, PathBuf::from);
         let mut build = Build::new(out, cache);
         let jobs = std::env::var("NUM_JOBS").ok();
         build.jobs = jobs.and_then(|jobs| jobs.parse().ok()).unwrap_or(1);
@@ -197,6 +223,7 @@ impl Build {
         let flags = FLAGS.join(" ");
         let library = |name: &str, design: Option<&'_ Design>| {
             let verilog = design.map_or("", |design| design.verilog.as_str());
+            let level = design.map_or("-O2", Design::level);
             let trace = design.and_then(|design| design.trace.flag());
             let top = design.map_or("", |design| design.top.as_str());
             let shim = match design {
@@ -208,6 +235,7 @@ impl Build {
                 ("Verilog", verilog),
                 ("top", top),
                 ("flags", &flags),
+                ("optimisation", level),
                 ("waveforms", trace.unwrap_or("none")),
                 ("Verilator", verilator.version()),
                 ("compiler", &compiler),
@@ -264,43 +292,41 @@ impl Build {
             }
         });
         let mut first_error = None;
-        let mut all: Vec<(String, Unit)> = Vec::new();
-        let mut ranges = Vec::new();
+        let mut pending = Vec::new();
         for (library, units) in stale.iter().zip(prepared) {
-            let start = all.len();
             match units {
-                Ok(units) => all.extend(units.into_iter().map(|unit| (library.name.clone(), unit))),
+                Ok(units) => pending.push(Pending {
+                    library,
+                    folder: work(library),
+                    open: AtomicUsize::new(units.len()),
+                    units,
+                }),
                 Err(error) => {
                     first_error.get_or_insert(error);
                 }
             }
-            ranges.push(start..all.len());
         }
-        let mut results: Vec<_> = compiler
-            .compile(&all, self.jobs)
-            .into_iter()
-            .map(Some)
+        // The longest first, so that no core is left alone with it at the end.
+        pending.sort_by_key(|pending| std::cmp::Reverse(pending.units.len()));
+        let runs: Vec<_> = pending
+            .iter()
+            .flat_map(|pending| pending.units.iter().map(move |unit| (pending, unit)))
             .collect();
-
+        let results = parallel(&runs, self.jobs, |(pending, unit)| {
+            compiler.compile(&pending.library.name, unit)?;
+            match pending.open.fetch_sub(1, Ordering::AcqRel) {
+                // The last one completes the library, so that an interrupted build keeps it.
+                1 => pending.complete(compiler).map(Some),
+                _ => Ok(None),
+            }
+        });
         let mut built = Vec::new();
-        for (library, range) in stale.iter().zip(ranges) {
-            let folder = work(library);
-            let failed = results[range.clone()]
-                .iter_mut()
-                .find_map(|result| result.take().and_then(Result::err));
-            if let Some(error) = failed {
-                first_error.get_or_insert(error);
-            } else if !range.is_empty() {
-                let units = range.len();
-                let objects = all[range].iter().map(|(_, unit)| unit);
-                let file = folder.join(library_file(&library.name));
-                compiler.archive(&library.name, &file, objects)?;
-                keep(&folder, library)?;
-                built.push(Built {
-                    name: library.name.clone(),
-                    reason: library.reason.clone(),
-                    units,
-                });
+        for result in results {
+            match result {
+                Ok(library) => built.extend(library),
+                Err(error) => {
+                    first_error.get_or_insert(error);
+                }
             }
         }
         for library in stale {
@@ -353,7 +379,12 @@ impl Report {
             println!("cargo:rustc-link-lib=static={library}");
         }
         println!("cargo:rustc-link-lib=z");
-        for variable in ["VERILATOR_BIN", "VERILATOR_ROOT", "CXX"] {
+        for variable in [
+            "VERILATOR_BIN",
+            "VERILATOR_ROOT",
+            "CXX",
+            "LAUBERHORN_MODEL_CACHE",
+        ] {
             println!("cargo:rerun-if-env-changed={variable}");
         }
         if self.built.is_empty() {
@@ -391,7 +422,7 @@ fn verilate(
     fs::write(&shim, shim::text(design, &ports)).map_err(Error::file("write", &shim))?;
     let mut flags = vec![format!("-I{}", generated.display())];
     flags.extend(shim::trace_define(design.trace).map(str::to_owned));
-    units(&generated, &flags)
+    units(&generated, &flags, design.level())
 }
 
 fn read_ports(design: &Design, folder: &Path) -> Result<Vec<Port>, Error> {
@@ -420,7 +451,6 @@ fn runtime_units(
         units.push(Unit {
             source: unit,
             flags: vec!["-O2".to_owned()],
-            bytes: 100_000,
         });
     }
     Ok(units)

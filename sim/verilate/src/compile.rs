@@ -23,8 +23,6 @@ pub(crate) struct Compiler {
 pub(crate) struct Unit {
     pub source: PathBuf,
     pub flags: Vec<String>,
-    /// Size of what is compiled, to start with the longest.
-    pub bytes: u64,
 }
 
 impl Unit {
@@ -79,34 +77,21 @@ impl Compiler {
         format!("{} {}", self.program.display(), self.version)
     }
 
-    /// Compiles all units, longest first, `jobs` at a time; each result is where its unit is.
-    pub fn compile(&self, units: &[(String, Unit)], jobs: usize) -> Vec<Result<(), Error>> {
-        let mut order: Vec<usize> = (0..units.len()).collect();
-        order.sort_by_key(|index| std::cmp::Reverse(units[*index].1.bytes));
-        let done = parallel(&order, jobs, |index| {
-            let (design, unit) = &units[*index];
-            let mut command = Command::new(&self.program);
-            command.args(&self.flags).args(&unit.flags).arg("-c");
-            command.arg(&unit.source).arg("-o").arg(unit.object());
-            run(design, &unit.source, command)
-        });
-        let mut results: Vec<_> = order.into_iter().zip(done).collect();
-        results.sort_by_key(|(index, _)| *index);
-        results.into_iter().map(|(_, result)| result).collect()
+    /// Compiles one unit.
+    pub fn compile(&self, design: &str, unit: &Unit) -> Result<(), Error> {
+        let mut command = Command::new(&self.program);
+        command.args(&self.flags).args(&unit.flags).arg("-c");
+        command.arg(&unit.source).arg("-o").arg(unit.object());
+        run(design, &unit.source, command)
     }
 
     /// Puts the objects of compiled units into a library.
-    pub fn archive<'a>(
-        &self,
-        design: &str,
-        library: &Path,
-        units: impl Iterator<Item = &'a Unit>,
-    ) -> Result<(), Error> {
+    pub fn archive(&self, design: &str, library: &Path, units: &[Unit]) -> Result<(), Error> {
         let mut command = Command::new(&self.archiver);
         command
             .arg("crs")
             .arg(library)
-            .args(units.map(Unit::object));
+            .args(units.iter().map(Unit::object));
         run(design, library, command)
     }
 }
@@ -151,9 +136,9 @@ pub(crate) fn parallel<T: Sync, R: Send>(
     results.into_iter().map(|(_, result)| result).collect()
 }
 
-/// Groups the C++ files of a folder into units. Code that runs once (Verilator calls it slow)
-/// is optimised less when there is much of it.
-pub(crate) fn units(folder: &Path, flags: &[String]) -> Result<Vec<Unit>, Error> {
+/// Groups the C++ files of a folder into units. `level` is the optimisation; code that runs once
+/// (Verilator calls it slow) gets none when there is much of it.
+pub(crate) fn units(folder: &Path, flags: &[String], level: &str) -> Result<Vec<Unit>, Error> {
     let mut files = Vec::new();
     for entry in std::fs::read_dir(folder).map_err(Error::file("list", folder))? {
         let entry = entry.map_err(Error::file("list", folder))?;
@@ -169,34 +154,35 @@ pub(crate) fn units(folder: &Path, flags: &[String]) -> Result<Vec<Unit>, Error>
     let (slow, fast): (Vec<_>, Vec<_>) = files.into_iter().partition(|(name, _)| rare(name));
 
     let mut units = Vec::new();
-    for (files, level) in [(fast, "-O2"), (slow, "-O1")] {
-        let mut text = String::new();
-        let mut bytes = 0;
-        let mut end = |text: &mut String, bytes: &mut u64| {
-            if text.is_empty() {
-                return Ok(());
-            }
+    for (files, level) in [(fast, level), (slow, "-O0")] {
+        for names in groups(files) {
             let source = folder.join(format!("unit_{}.cc", units.len()));
-            std::fs::write(&source, &text).map_err(Error::file("write", &source))?;
+            let text: String = names
+                .iter()
+                .map(|name| format!("#include \"{name}\"\n"))
+                .collect();
+            std::fs::write(&source, text).map_err(Error::file("write", &source))?;
             let mut flags = flags.to_vec();
             flags.push(level.to_owned());
-            let bytes = std::mem::take(bytes);
-            text.clear();
-            units.push(Unit {
-                source,
-                flags,
-                bytes,
-            });
-            Ok(())
-        };
-        for (name, size) in files {
-            if bytes + size > UNIT_BYTES {
-                end(&mut text, &mut bytes)?;
-            }
-            text.push_str(&format!("#include \"{name}\"\n"));
-            bytes += size;
+            units.push(Unit { source, flags });
         }
-        end(&mut text, &mut bytes)?;
     }
     Ok(units)
+}
+
+/// Neighbouring files together, up to the size of a unit.
+fn groups(files: Vec<(String, u64)>) -> Vec<Vec<String>> {
+    let mut groups: Vec<Vec<String>> = Vec::new();
+    let mut bytes = 0;
+    for (name, size) in files {
+        bytes += size;
+        match groups.last_mut() {
+            Some(group) if bytes <= UNIT_BYTES => group.push(name),
+            _ => {
+                bytes = size;
+                groups.push(vec![name]);
+            }
+        }
+    }
+    groups
 }

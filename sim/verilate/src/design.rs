@@ -36,9 +36,16 @@ pub struct Design {
     pub verilog: String,
     /// Waveform format compiled in.
     pub trace: Trace,
+    /// Compile for speed; else for a short build.
+    pub fast: bool,
 }
 
 impl Design {
+    /// The C++ optimisation level.
+    pub(crate) fn level(&self) -> &'static str {
+        if self.fast { "-O2" } else { "-O1" }
+    }
+
     /// Refuses names that could not be a C identifier or a file name.
     pub(crate) fn check(&self) -> Result<(), Error> {
         let mut letters = self.name.chars();
