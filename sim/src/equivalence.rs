@@ -145,7 +145,7 @@ pub fn compare(
     cycles: u64,
     seed: Seed,
     mut constrain: impl FnMut(&mut Stimulus),
-) -> Result<(), Divergence> {
+) -> Result<(), Box<Divergence>> {
     let ports = first.ports().to_vec();
     let pick = |direction| {
         let chosen = move |port: &&PortInfo| port.direction == direction && !port.clock;
@@ -178,7 +178,7 @@ pub fn compare(
             *seen = first.get(port);
             let other = second.get(port);
             if *seen != other {
-                return Err(Divergence::Output {
+                return Err(Box::new(Divergence::Output {
                     design: design.to_owned(),
                     cycle,
                     port: port.clone(),
@@ -186,29 +186,29 @@ pub fn compare(
                     second: other,
                     seed,
                     inputs: Inputs(stimulus.inputs),
-                });
+                }));
             }
         }
         let failed = (first.step().err(), second.step().err());
         match failed {
             (None, None) => {}
             (Some(first), Some(second)) if first.name == second.name => {
-                return Err(Divergence::Stimulus {
+                return Err(Box::new(Divergence::Stimulus {
                     design: design.to_owned(),
                     cycle,
                     assertion: first.name,
                     seed,
                     inputs: Inputs(stimulus.inputs),
-                });
+                }));
             }
             (first, second) => {
-                return Err(Divergence::Assertion {
+                return Err(Box::new(Divergence::Assertion {
                     design: design.to_owned(),
                     cycle,
                     first: first.map(|failed| failed.name),
                     second: second.map(|failed| failed.name),
                     seed,
-                });
+                }));
             }
         }
     }

@@ -32,8 +32,8 @@
 //! **Start.** Registers without reset and memories start with values drawn from the run's seed, so
 //! that a design that relies on them is found.
 //!
-//! **Waveforms.** [`Model::waves_to`] writes FST or VCD, whichever is compiled in (composites
-//! FST, leaves none). Stepping is about 10 times slower while it is on, and not at all when off.
+//! **Waveforms.** [`Model::waves_to`] writes FST or VCD, whichever is compiled in (cards
+//! FST, parts none). Stepping is about 10 times slower while it is on, and not at all when off.
 
 mod clocks;
 mod dut;
