@@ -1,6 +1,7 @@
 //! The subcommands.
 
 mod regs;
+mod synth;
 
 use clap::Subcommand;
 
@@ -9,6 +10,8 @@ use clap::Subcommand;
 pub enum Command {
     /// Write the register map and the line layouts.
     Regs(regs::Regs),
+    /// Estimate resources and timing of the blocks with open tools.
+    Synth(synth::Synth),
 }
 
 impl Command {
@@ -16,6 +19,7 @@ impl Command {
     pub fn run(self) -> anyhow::Result<()> {
         match self {
             Self::Regs(command) => command.run(),
+            Self::Synth(command) => command.run(),
         }
     }
 }
