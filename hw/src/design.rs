@@ -33,10 +33,45 @@ impl Design {
             name: name.to_owned(),
             // The name rust-hdl gives to every top.
             top: "top".to_owned(),
-            verilog: generate_verilog(&block),
+            verilog: sink_optional_outputs(&generate_verilog(&block)),
             leaf: None,
         }
     }
+}
+
+/// Outputs of general blocks that a composite may leave unread; any other unread output is a
+/// forgotten wire, and lint says so.
+const OPTIONAL_OUTPUTS: [&str; 5] = [
+    "$level",
+    "$from",
+    "$queued",
+    "$owner$payload",
+    "$owner$valid",
+];
+
+/// Names the optional outputs of sub-blocks that no one reads, so that lint can tell them from
+/// forgotten wires.
+fn sink_optional_outputs(verilog: &str) -> String {
+    const END: &str = "\nendmodule";
+    let mut out = String::with_capacity(verilog.len());
+    let mut rest = verilog;
+    while let Some(end) = rest.find(END) {
+        let module = &rest[..end];
+        out += module;
+        let stubs = module.lines().filter_map(|line| {
+            let declared = line.trim().strip_prefix("wire ")?.strip_suffix(';')?;
+            let name = declared.rsplit(' ').next()?;
+            let optional = OPTIONAL_OUTPUTS.iter().any(|s| name.ends_with(s));
+            let read = module.contains(&format!("= {name};"));
+            (optional && !read).then_some(name)
+        });
+        for (index, name) in stubs.enumerate() {
+            out += &format!("\n    wire unused_output_{index} = &{{1'b0, {name}}};");
+        }
+        out += END;
+        rest = &rest[end + END.len()..];
+    }
+    out + rest
 }
 
 /// All designs, in a fixed order. A build script calls this: it must not depend on anything but
@@ -50,5 +85,6 @@ pub fn designs() -> Vec<Design> {
     designs.extend(crate::net::tx::designs());
     designs.extend(crate::dispatch::designs());
     designs.extend(crate::host::designs());
+    designs.extend(crate::nic::designs());
     designs
 }

@@ -5,6 +5,7 @@ pub mod design;
 pub mod dispatch;
 pub mod host;
 pub mod net;
+pub mod nic;
 pub mod rtl;
 pub mod stream;
 pub mod testing;

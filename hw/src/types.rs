@@ -92,12 +92,12 @@ pub struct LineLoad {
 /// One beat of a line that answers a load; `line_bytes / 64` beats, contiguous.
 #[derive(Copy, Clone, PartialEq, Debug, Default, LogicStruct)]
 pub struct LineFill {
+    /// Line bytes, first byte least significant.
+    pub data: Bits<512>,
     /// Of the load.
     pub id: Bits<8>,
     /// The host may write the line.
     pub exclusive: Bit,
-    /// Line bytes, first byte least significant.
-    pub data: Bits<512>,
     /// Last beat of the line.
     pub last: Bit,
 }
@@ -105,12 +105,12 @@ pub struct LineFill {
 /// One beat of a line the host gives back unasked; a clean eviction notice is one beat.
 #[derive(Copy, Clone, PartialEq, Debug, Default, LogicStruct)]
 pub struct LineWriteback {
+    /// Line bytes, first byte least significant.
+    pub data: Bits<512>,
     /// Line index in the aperture.
     pub address: Bits<24>,
     /// The line carries data; else it is a notice of clean eviction.
     pub dirty: Bit,
-    /// Line bytes, first byte least significant.
-    pub data: Bits<512>,
     /// Last beat of the message.
     pub last: Bit,
 }
@@ -127,12 +127,12 @@ pub struct LineRecall {
 /// One beat of the answer to a recall; a clean answer is one beat.
 #[derive(Copy, Clone, PartialEq, Debug, Default, LogicStruct)]
 pub struct LineRecallAck {
+    /// Line bytes, first byte least significant.
+    pub data: Bits<512>,
     /// Of the recall.
     pub id: Bits<16>,
     /// The line was modified and its data follows.
     pub dirty: Bit,
-    /// Line bytes, first byte least significant.
-    pub data: Bits<512>,
     /// Last beat of the message.
     pub last: Bit,
 }
