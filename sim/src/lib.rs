@@ -1,15 +1,19 @@
 //! Cycle-accurate simulation of the card, its wire and its host.
 
+mod channel;
 pub mod csr;
 pub mod equivalence;
 pub mod host;
 pub mod lockstep;
 pub mod model;
 pub mod monitor;
+pub mod nic_model;
 pub mod oracle;
 pub mod pcap;
+pub mod rx_path_model;
 pub mod scoreboard;
 pub mod seed;
+pub mod stand;
 pub mod system;
 pub mod tap;
 pub mod wire;

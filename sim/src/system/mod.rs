@@ -183,9 +183,9 @@ impl<N: NicPins> System<N> {
         }
     }
 
-    /// Starts a worker on every worker endpoint.
-    pub fn spawn_workers(&mut self, services: &Rc<RefCell<Services>>, mode: TxMode) {
-        for endpoint in 1..self.layout.endpoints() {
+    /// Starts workers on the first `count` worker endpoints.
+    pub fn spawn_workers(&mut self, services: &Rc<RefCell<Services>>, mode: TxMode, count: usize) {
+        for endpoint in 1..=count {
             let (services, layout) = (services.clone(), self.layout.clone());
             let (cost, log) = (self.cost, self.stage_log.clone());
             let mtu_bytes = self.config.mtu_bytes();
@@ -395,9 +395,13 @@ impl<N: NicPins> System<N> {
         limit_cycles: u64,
     ) -> Result<u64, SystemError> {
         self.run_until("quiet", limit_cycles, |system| {
-            system.source.pending_count() == 0
-                && system.cycle >= system.last_activity_cycle + quiet_cycles
+            system.is_quiet_for(quiet_cycles)
         })
+    }
+
+    /// All frames are played and nothing but waiting has happened for `quiet_cycles`.
+    pub fn is_quiet_for(&self, quiet_cycles: u64) -> bool {
+        self.source.pending_count() == 0 && self.cycle >= self.last_activity_cycle + quiet_cycles
     }
 
     /// The present cycle.

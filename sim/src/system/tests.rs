@@ -79,7 +79,8 @@ fn system(options: Options) -> (System<MockNic>, channel::ChannelPeer) {
         config: config.clone(),
     };
     let mut system = System::new(MockNic::new(&config, rules), around);
-    system.spawn_workers(&Rc::new(RefCell::new(services())), TxMode::Recall);
+    let served = Rc::new(RefCell::new(services()));
+    system.spawn_workers(&served, TxMode::Recall, config.workers());
     let (stack, peer) = channel::pair(64);
     system.spawn_bypass(stack, TxMode::Recall);
     (system, peer)

@@ -1,0 +1,259 @@
+//! # Stand
+//! A card that is up and serving: the Verilated model in its surroundings, brought up by the driver,
+//! with workers and a bypass stack running. What the demo, the benchmarks and the tests start from.
+
+use std::cell::{Cell, RefCell};
+use std::net::Ipv4Addr;
+use std::rc::Rc;
+use std::time::Duration;
+
+use lauberhorn_coherence::{EndpointLayout, InterconnectProfile};
+use lauberhorn_driver::bringup::{BringUpError, Settings, bring_up};
+use lauberhorn_driver::endpoint::TxMode;
+use lauberhorn_driver::lines::{Registers, RegistersError};
+use lauberhorn_driver::service::ServiceError;
+use lauberhorn_driver::services::examples;
+use lauberhorn_driver::stack::HostStack;
+use lauberhorn_driver::stack::smoltcp::SmoltcpStack;
+use lauberhorn_driver::worker::REPLY_OVERHEAD_BYTES;
+use lauberhorn_interface::NicConfig;
+use lauberhorn_interface::config::CORE_CLOCK_HZ;
+use lauberhorn_interface::counters::Counter;
+use thiserror::Error;
+
+use crate::host::{HostConfig, PortStalls};
+use crate::nic_model::{NicModel, NicModelError};
+use crate::oracle::Rules;
+use crate::scoreboard::{Scoreboard, handlers_of};
+use crate::seed::Seed;
+use crate::system::{SoftwareCost, Surroundings, System, SystemError};
+use crate::wire::{Pacing, RxSource, TxSink};
+
+/// Cycles that bring-up may take.
+const BRING_UP_LIMIT_CYCLES: u64 = 200_000;
+/// Network prefix of the in-process stack.
+const PREFIX_BITS: u8 = 24;
+
+/// A card could not be put to work.
+#[derive(Debug, Error)]
+pub enum StandError {
+    /// There is no model of that configuration.
+    #[error(transparent)]
+    Model(#[from] NicModelError),
+    /// The services clash.
+    #[error(transparent)]
+    Services(#[from] ServiceError),
+    /// The driver refused the card.
+    #[error("the card cannot be brought up")]
+    BringUp(#[from] BringUpError),
+    /// A register could not be read.
+    #[error("a register cannot be read")]
+    Registers(#[from] RegistersError),
+    /// The simulation ended before its goal.
+    #[error(transparent)]
+    System(#[from] SystemError),
+    /// More workers were asked for than the card has.
+    #[error("{asked} workers asked for, the card has {available}")]
+    Workers {
+        /// Asked for.
+        asked: usize,
+        /// There are.
+        available: usize,
+    },
+}
+
+/// What a stand is made of; start from [`Stand::new`] and change what matters.
+#[derive(Clone, Debug)]
+pub struct Stand {
+    /// Name of the card's configuration, see [`NicConfig::NAMES`].
+    pub card: String,
+    /// The interconnect.
+    pub profile: InterconnectProfile,
+    /// Workers that run; the others of the card stay idle.
+    pub workers: usize,
+    /// How replies leave the cores.
+    pub mode: TxMode,
+    /// The card's MAC address.
+    pub mac: [u8; 6],
+    /// The card's IPv4 address.
+    pub address: Ipv4Addr,
+    /// Pacing of the wire.
+    pub pacing: Pacing,
+    /// Chance that a channel of the host or the MAC stalls in a cycle, in 1/256.
+    pub stall_chance_256: u16,
+    /// Chance of a spontaneous eviction in a cycle, in 1/65536.
+    pub eviction_chance_65536: u32,
+    /// Cost of software.
+    pub cost: SoftwareCost,
+    /// How long a wait lasts before it ends in TRY_AGAIN.
+    pub block_time_cycles: u32,
+    /// Record the card's inputs from its reset on.
+    pub record: bool,
+    /// Root of all random choices.
+    pub seed: Seed,
+}
+
+impl Stand {
+    /// A quiet stand for this interconnect.
+    pub fn new(profile: InterconnectProfile) -> Self {
+        let card = if profile.configuration().line_bytes() == 128 {
+            "eci"
+        } else {
+            "cxl"
+        };
+        Self {
+            card: card.to_string(),
+            workers: profile.configuration().workers(),
+            profile,
+            mode: TxMode::Recall,
+            mac: [2, 0, 0, 0, 0, 1],
+            address: Ipv4Addr::new(192, 0, 2, 1),
+            pacing: Pacing::hundred_gigabit(CORE_CLOCK_HZ),
+            stall_chance_256: 0,
+            eviction_chance_65536: 0,
+            cost: SoftwareCost::default(),
+            block_time_cycles: 10_000,
+            record: false,
+            seed: Seed::DEFAULT,
+        }
+    }
+
+    /// Brings the card up with the example services and the in-process stack.
+    ///
+    /// # Errors
+    /// When there is no such card, or it cannot be brought up.
+    pub fn start(self) -> Result<Running, StandError> {
+        let config = NicConfig::named(&self.card).map_err(BringUpError::from)?;
+        let now = Rc::new(Cell::new(0u64));
+        let clock = now.clone();
+        let stack = SmoltcpStack::new(
+            self.mac,
+            self.address,
+            PREFIX_BITS,
+            config.mtu_bytes(),
+            Box::new(move || Duration::from_nanos(clock.get() * 1_000_000_000 / CORE_CLOCK_HZ)),
+        );
+        self.start_with(stack, now)
+    }
+
+    /// Brings the card up with the example services and the given stack. [`Running::step`] keeps
+    /// `now` at the present cycle.
+    ///
+    /// # Errors
+    /// When there is no such card, or it cannot be brought up.
+    pub fn start_with<S: HostStack + 'static>(
+        self,
+        stack: S,
+        now: Rc<Cell<u64>>,
+    ) -> Result<Running, StandError> {
+        let config = NicConfig::named(&self.card).map_err(BringUpError::from)?;
+        if self.workers > config.workers() {
+            return Err(StandError::Workers {
+                asked: self.workers,
+                available: config.workers(),
+            });
+        }
+        let services = examples(self.address)?;
+        let settings = Settings {
+            mac: self.mac,
+            address: self.address,
+            block_time_cycles: self.block_time_cycles,
+            promiscuous: false,
+            clear_tables: false,
+        };
+        let rules = Rules::new(&settings, &services, config.mtu_bytes());
+        let mut host =
+            HostConfig::from_profile(&self.profile, config.line_bytes(), 1, CORE_CLOCK_HZ);
+        host.stalls = PortStalls::uniform(self.stall_chance_256);
+        host.eviction_chance_65536 = self.eviction_chance_65536;
+        host.eviction_notice_256 = 128;
+        let sink = match self.stall_chance_256 {
+            0 => TxSink::new(),
+            chance => TxSink::with_random_stalls(256 - chance, self.seed.stream("tx stalls")),
+        };
+        let limit_bytes = config.mtu_bytes() - REPLY_OVERHEAD_BYTES;
+        let around = Surroundings {
+            layout: EndpointLayout::contiguous(&config),
+            host,
+            source: RxSource::new(self.pacing),
+            sink,
+            scoreboard: Scoreboard::new(rules, handlers_of(examples(self.address)?, limit_bytes)),
+            cost: self.cost,
+            seed: self.seed,
+            config,
+        };
+        let mut nic = NicModel::open(&self.card)?;
+        if self.record {
+            nic.start_recording();
+        }
+        let mut system = System::new(nic, around);
+        // The same services again: the registry lends itself to the workers only.
+        let installed = examples(self.address)?;
+        let shared = Rc::new(RefCell::new(services));
+        system.control("bring-up", BRING_UP_LIMIT_CYCLES, move |core| async move {
+            bring_up(&core, &settings, &installed).await
+        })??;
+        system.spawn_workers(&shared, self.mode, self.workers);
+        system.spawn_bypass(stack, self.mode);
+        Ok(Running { system, now })
+    }
+}
+
+/// A card at work.
+pub struct Running {
+    /// Card and surroundings.
+    pub system: System<NicModel>,
+    now: Rc<Cell<u64>>,
+}
+
+impl Running {
+    /// One cycle.
+    ///
+    /// # Errors
+    /// When the card, the host or the driver fails.
+    pub fn step(&mut self) -> Result<(), StandError> {
+        self.now.set(self.system.cycle());
+        Ok(self.system.step()?)
+    }
+
+    /// Runs until all frames are played and nothing but waiting has happened for `quiet_cycles`.
+    ///
+    /// # Errors
+    /// When the run fails or does not become quiet in `limit_cycles`.
+    pub fn settle(&mut self, quiet_cycles: u64, limit_cycles: u64) -> Result<u64, StandError> {
+        let now = self.now.clone();
+        Ok(self.system.run_until("quiet", limit_cycles, |system| {
+            now.set(system.cycle());
+            system.is_quiet_for(quiet_cycles)
+        })?)
+    }
+
+    /// Reads every counter and gauge through the register port.
+    ///
+    /// # Errors
+    /// When the run fails.
+    pub fn counters(&mut self) -> Result<Vec<(Counter, u64)>, StandError> {
+        let values =
+            self.system
+                .control("counters", BRING_UP_LIMIT_CYCLES, |core| async move {
+                    let mut values = Vec::new();
+                    for counter in Counter::ALL {
+                        let value = core.read32(counter.address()).await?;
+                        values.push((*counter, u64::from(value)));
+                    }
+                    Ok::<_, RegistersError>(values)
+                })??;
+        Ok(values)
+    }
+
+    /// Everything that does not add up at the end of a run, in words; empty when all does.
+    ///
+    /// # Errors
+    /// When the counters cannot be read.
+    pub fn account(&mut self) -> Result<Vec<String>, StandError> {
+        let values = self.counters()?;
+        let read = |counter: Counter| values[counter.index()].1;
+        let errors = self.system.scoreboard().finish(self.system.config(), read);
+        Ok(errors.iter().map(ToString::to_string).collect())
+    }
+}
