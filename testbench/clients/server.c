@@ -1,5 +1,5 @@
 /*
- * The example services on libtirpc, at UDP port 20490: what the client talked to when the captures
+ * The example services on libtirpc, at UDP port 20101: what the client talked to when the captures
  * in testbench/fixtures were made.
  */
 #include "services.h"
@@ -30,9 +30,9 @@ blob *reflect_1_svc(blob *argument, struct svc_req *request)
 int main(void)
 {
     int fd = socket(AF_INET, SOCK_DGRAM, 0);
-    struct sockaddr_in at = {.sin_family = AF_INET, .sin_port = htons(20490)};
+    struct sockaddr_in at = {.sin_family = AF_INET, .sin_port = htons(20101)};
     if (fd < 0 || bind(fd, (struct sockaddr *)&at, sizeof at) != 0) {
-        perror("udp port 20490");
+        perror("udp port 20101");
         return 1;
     }
     SVCXPRT *transport = svc_dg_create(fd, 0, 0);

@@ -1,14 +1,21 @@
 //! The subcommands.
 
+mod bench;
+mod demo;
 mod regs;
 mod synth;
+mod tap;
+mod verilog;
 
 use clap::Subcommand;
 
 /// What the command can do.
 #[derive(Subcommand)]
 pub enum Command {
-    /// Write the register map and the line layouts.
+    Demo(demo::Demo),
+    Tap(tap::TapCommand),
+    Bench(bench::Bench),
+    Verilog(verilog::VerilogCommand),
     Regs(regs::Regs),
     /// Estimate resources and timing of the blocks with open tools.
     Synth(synth::Synth),
@@ -18,6 +25,10 @@ impl Command {
     /// Does it.
     pub fn run(self) -> anyhow::Result<()> {
         match self {
+            Self::Demo(command) => command.run(),
+            Self::Tap(command) => command.run(),
+            Self::Bench(command) => command.run(),
+            Self::Verilog(command) => command.run(),
             Self::Regs(command) => command.run(),
             Self::Synth(command) => command.run(),
         }
