@@ -77,6 +77,8 @@ pub(crate) struct Register {
     pub node: NodeId,
     pub next: NodeId,
     pub domain: usize,
+    /// A flip-flop of a synchroniser.
+    pub asynchronous: bool,
 }
 
 /// A clock and the reset that is synchronous to it, both by port index.

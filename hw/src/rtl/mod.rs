@@ -41,15 +41,17 @@ mod interpreter;
 mod names;
 mod ports;
 pub mod random;
+mod state;
 mod value;
 mod verilog;
 
-pub use body::{Body, ClockDomain, Elaborated, Leaf, Memory, Otherwise, Reg, Switch, Var};
+pub use body::{Body, ClockDomain, Elaborated, Leaf, Otherwise, Switch};
 pub use dut::{AssertionFailed, Dut};
 pub use expr::Expr;
 pub use graph::MemoryStyle;
 pub use interpreter::Interpreter;
 pub use ports::{Direction, Layout, PortInfo};
+pub use state::{Memory, Reg, Var};
 pub use value::Value;
 
 use crate::types::{FlowIn, FlowOut, StreamIn, StreamOut};

@@ -112,7 +112,11 @@ impl<'g> Emitter<'g> {
             self.text[register.node as usize] = register.name.clone();
             self.named[register.node as usize] = true;
             let range = range(register.width);
-            self.line(format!("reg {range}{};", register.name));
+            let attribute = match register.asynchronous {
+                true => "(* ASYNC_REG = \"TRUE\" *) ",
+                false => "",
+            };
+            self.line(format!("{attribute}reg {range}{};", register.name));
         }
         for memory in &self.graph.memories {
             let (style, range) = (memory.style.attribute(), range(memory.width));
