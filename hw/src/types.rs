@@ -65,6 +65,48 @@ pub struct Beat {
     pub last: Bit,
 }
 
+/// Thirty-two bytes of a packet, where a bus is narrower; otherwise as [`Beat`].
+#[derive(Copy, Clone, PartialEq, Debug, Default, LogicStruct)]
+pub struct Beat32 {
+    /// Payload bytes, first byte least significant.
+    pub data: Bits<256>,
+    /// Valid bytes: contiguous from bit 0, all ones unless `last`.
+    pub keep: Bits<32>,
+    /// Last beat of the packet.
+    pub last: Bit,
+}
+
+/// Sixteen bytes of a packet, where a bus is narrower; otherwise as [`Beat`].
+#[derive(Copy, Clone, PartialEq, Debug, Default, LogicStruct)]
+pub struct Beat16 {
+    /// Payload bytes, first byte least significant.
+    pub data: Bits<128>,
+    /// Valid bytes: contiguous from bit 0, all ones unless `last`.
+    pub keep: Bits<16>,
+    /// Last beat of the packet.
+    pub last: Bit,
+}
+
+/// Eight bytes of a packet, where a bus is narrower; otherwise as [`Beat`].
+#[derive(Copy, Clone, PartialEq, Debug, Default, LogicStruct)]
+pub struct Beat8 {
+    /// Payload bytes, first byte least significant.
+    pub data: Bits<64>,
+    /// Valid bytes: contiguous from bit 0, all ones unless `last`.
+    pub keep: Bits<8>,
+    /// Last beat of the packet.
+    pub last: Bit,
+}
+
+/// One beat of a packet that is to be moved.
+#[derive(Copy, Clone, PartialEq, Debug, Default, LogicStruct)]
+pub struct OffsetBeat {
+    /// The beat.
+    pub beat: Beat,
+    /// In the packet's first beat: bytes to move it by. Without meaning in the others.
+    pub offset_bytes: Bits<6>,
+}
+
 /// One beat from the MAC.
 #[derive(Copy, Clone, PartialEq, Debug, Default, LogicStruct)]
 pub struct MacBeat {

@@ -9,7 +9,10 @@
 //! | [`free_list::FreeList`] | hands out ids, takes them back on two ports | 2 |
 //! | [`join::Join`] | pairs the items of two streams | 1 |
 //! | [`packet_fifo::PacketFifo`] | stores frames that cannot wait, forwards the good ones | 3 |
+//! | [`shift::Shift`] | moves a packet up by an offset of its own | 2 |
 //! | [`skid::Skid`] | cuts combinational paths | 1 |
+//! | [`width::WidthDown`] | wide beats into narrow ones | 1 |
+//! | [`width::WidthUp`] | narrow beats into wide ones | 1 |
 
 pub mod arbiter;
 pub mod block_fifo;
@@ -18,7 +21,9 @@ pub mod fork;
 pub mod free_list;
 pub mod join;
 pub mod packet_fifo;
+pub mod shift;
 pub mod skid;
+pub mod width;
 
 use crate::design::Design;
 
@@ -32,7 +37,9 @@ pub fn designs() -> Vec<Design> {
     designs.extend(free_list::designs());
     designs.extend(join::designs());
     designs.extend(packet_fifo::designs());
+    designs.extend(shift::designs());
     designs.extend(skid::designs());
+    designs.extend(width::designs());
     designs
 }
 
