@@ -3,6 +3,7 @@
 //! | block | function | latency in cycles |
 //! |---|---|---|
 //! | [`arbiter::Arbiter`] | N streams into one, round robin, packet-atomic if asked | 1 |
+//! | [`async_fifo::AsyncFifo`] | from one clock domain to another, Gray-coded pointers | 4 |
 //! | [`block_fifo::BlockFifo`] | block RAM FIFO | 3 |
 //! | [`fifo::Fifo`] | LUT RAM FIFO, first word falls through | 1 |
 //! | [`fork::Fork`] | one stream into N copies | 1 |
@@ -15,6 +16,7 @@
 //! | [`width::WidthUp`] | narrow beats into wide ones | 1 |
 
 pub mod arbiter;
+pub mod async_fifo;
 pub mod block_fifo;
 pub mod fifo;
 pub mod fork;
@@ -31,6 +33,7 @@ use crate::design::Design;
 pub fn designs() -> Vec<Design> {
     let mut designs = Vec::new();
     designs.extend(arbiter::designs());
+    designs.extend(async_fifo::designs());
     designs.extend(block_fifo::designs());
     designs.extend(fifo::designs());
     designs.extend(fork::designs());
