@@ -15,7 +15,7 @@ cmp "$work/1.pcap" "$work/2.pcap" || fail "two runs gave different frames"
 cmp "$work/1.json" "$work/2.json" || fail "two runs gave different cycle numbers"
 
 read_capture() {
-    tshark -r "$work/1.pcap" -d udp.port==20101,rpc \
+    tshark -r "$work/1.pcap" -d udp.port==20101,rpc -o rpc.dissect_unknown_programs:TRUE \
         -o ip.check_checksum:TRUE -o udp.check_checksum:TRUE "$@" 2>/dev/null
 }
 bad=$(read_capture -Y '_ws.malformed || ip.checksum.status==0 || udp.checksum.status==0')
