@@ -25,9 +25,10 @@ fn every_design_passes_lint() {
 }
 
 #[test]
-fn every_composite_has_a_model_with_a_clock() {
+fn every_card_and_receive_path_has_a_model_with_a_clock() {
     let designs = lauberhorn_hw::design::designs();
-    for design in designs.iter().filter(|design| design.leaf.is_none()) {
+    let built = |name: &str| name.starts_with("nic_") || name.starts_with("rx_path");
+    for design in designs.iter().filter(|design| built(&design.name)) {
         let model = ModelInfo::find(&design.name).expect("built by the build script");
         assert!(model.ports.iter().any(|port| port.clock), "{}", design.name);
     }
