@@ -1,10 +1,10 @@
 //! The receive path with everything around it: MAC, free slots and sessions, packet buffer.
 
 use super::frames;
-use super::network::Network;
 use crate::net::rx::model::{Caller, Message, Outcome, Settings};
 use crate::net::rx::*;
 use crate::rtl::{Dut, Interpreter, Leaf, Value};
+use crate::testing::Network;
 use crate::testing::Rng;
 use crate::types::{ProgramEntry, ServiceEntry};
 use lauberhorn_interface::counters::{Counter, CounterClass};

@@ -2,7 +2,6 @@
 
 mod bench;
 mod frames;
-mod network;
 
 use super::model::{Outcome, Settings};
 use crate::testing::{rng, root_seed};
