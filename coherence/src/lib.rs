@@ -10,11 +10,15 @@
 //! | [`message`] | the messages of the line port |
 //! | [`home`] | what the card does with the messages of an endpoint |
 //! | [`cache`] | what a host's cache does with the messages of a line |
+//! | [`lines`] | sets of an endpoint's lines |
+//! | [`check`] | every state of a system made of these, visited |
 //! | [`profile`] | delays and limits of ECI, CXL and PCIe |
 
 pub mod cache;
+pub mod check;
 pub mod home;
 pub mod layout;
+pub mod lines;
 pub mod message;
 pub mod profile;
 

@@ -102,6 +102,7 @@ impl World {
                     assert_eq!(request, self.freed, "freed once and in order");
                     self.freed += 1;
                 }
+                RxAction::ResetDone => unreachable!("nobody resets"),
             }
         }
     }
@@ -203,7 +204,7 @@ impl World {
                 if let Some((line, message)) = self.to_card.receive(&mut self.rng) {
                     self.home(match message {
                         ToCard::Load => RxEvent::Load(WaitingLoad { line, id: 0 }),
-                        ToCard::Writeback => RxEvent::Writeback(line),
+                        ToCard::Writeback => RxEvent::Writeback { line, dirty: false },
                         ToCard::RecallAck => RxEvent::RecallAck(line),
                     });
                 }

@@ -108,6 +108,7 @@ impl World {
                     self.sent += 1;
                     self.offered = true;
                 }
+                TxAction::ResetDone => unreachable!("nobody resets"),
             }
         }
     }

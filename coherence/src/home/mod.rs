@@ -12,11 +12,50 @@ use thiserror::Error;
 
 use crate::layout::LineRole;
 
+mod preempt;
 mod rx;
 mod tx;
 
+pub use preempt::{PreemptAction, PreemptEvent, PreemptHome, PreemptWord};
 pub use rx::{RxAction, RxContent, RxEvent, RxHome};
 pub use tx::{TxAction, TxContent, TxEvent, TxHome, TxMessage};
+
+/// What an endpoint's home does beyond the published protocol.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct HomeConfig {
+    /// Overflow lines per direction.
+    pub overflow_lines: usize,
+    /// An answer is acknowledged by a store to its control line, not by a load of the other one.
+    /// Stores are never speculative: a prefetch of any RX line at any time is then harmless.
+    pub consume: bool,
+    /// A valid control line that comes back by itself is sent; nothing is recalled for it.
+    pub eager: bool,
+    /// Bits of the sequence number that are compared, eager only.
+    pub sequence_mask: u32,
+}
+
+impl HomeConfig {
+    /// The published protocol.
+    pub const fn new(overflow_lines: usize) -> Self {
+        Self {
+            overflow_lines,
+            consume: false,
+            eager: false,
+            sequence_mask: u32::MAX,
+        }
+    }
+}
+
+/// How far the reset of one side of an endpoint is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum ResetStage {
+    /// Recalls (or the message) that were under way come first.
+    Before,
+    /// Every line is recalled, held or not: the acknowledgement comes behind loads under way.
+    All,
+    /// Those loads have been answered; what they hold is recalled.
+    Last,
+}
 
 /// A load that waits: its line and its id.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -56,4 +95,7 @@ pub enum HomeViolation {
     /// The TX path reported a message taken although none was offered.
     #[error("a message was reported taken although none was offered")]
     NothingOffered,
+    /// A reset was asked for while one is under way.
+    #[error("a reset was asked for while one is under way")]
+    InReset,
 }

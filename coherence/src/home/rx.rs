@@ -1,9 +1,10 @@
 //! Home side of the RX lines.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::VecDeque;
 
-use super::{HomeViolation, WaitingLoad};
+use super::{HomeConfig, HomeViolation, ResetStage, WaitingLoad};
 use crate::layout::{LineRole, Parity};
+use crate::lines::LineSet;
 
 /// What a fill carries. `R` identifies a request.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -27,8 +28,14 @@ pub enum RxContent<R> {
 pub enum RxEvent<R> {
     /// The host loads a line.
     Load(WaitingLoad),
-    /// The host gave a line back unasked. RX lines are the card's: content is ignored.
-    Writeback(LineRole),
+    /// The host gave a line back unasked. RX lines are the card's: content is ignored, but that the
+    /// current control line was stored to says that its message is consumed.
+    Writeback {
+        /// The line.
+        line: LineRole,
+        /// The host had stored to it.
+        dirty: bool,
+    },
     /// The host acknowledged a recall; content is ignored.
     RecallAck(LineRole),
     /// Dispatch gives a request that spans `overflow_lines` further lines.
@@ -38,10 +45,12 @@ pub enum RxEvent<R> {
         /// Its overflow lines.
         overflow_lines: usize,
     },
-    /// The block time of the waiting load ran out.
+    /// The block time of the waiting load ran out, or of one that waits for the acknowledgement.
     Timeout,
     /// The scheduler wants the core back.
     Retire,
+    /// The endpoint is taken from its worker: everything as after reset, once all lines are back.
+    Reset,
 }
 
 /// What the RX side does.
@@ -56,8 +65,10 @@ pub enum RxAction<R> {
     },
     /// Ask for a line back.
     Recall(LineRole),
-    /// The host acknowledged the request: its buffer is free.
+    /// The request is done with, acknowledged or given up: its buffer is free.
     Free(R),
+    /// The reset is complete.
+    ResetDone,
 }
 
 /// How the current control line was answered.
@@ -66,6 +77,15 @@ enum Answer<R> {
     TryAgain,
     Retire,
     Request { request: R, overflow_lines: usize },
+}
+
+impl<R> Answer<R> {
+    fn request(self) -> Option<R> {
+        match self {
+            Self::Request { request, .. } => Some(request),
+            _ => None,
+        }
+    }
 }
 
 /// Where the current control line stands.
@@ -79,8 +99,10 @@ enum Phase<R> {
     Clearing(WaitingLoad, Answer<R>),
     /// Filled.
     Answered(Answer<R>),
-    /// The other line was loaded; all lines must come back before it becomes the current one.
-    Turning(WaitingLoad, Answer<R>),
+    /// Acknowledged; all lines must come back before the other line becomes the current one.
+    Turning(Answer<R>),
+    /// Taken from its worker: loads without an answer, the request to give up, how far it is.
+    Reset(Vec<WaitingLoad>, Option<R>, ResetStage),
 }
 
 /// The home side of one endpoint's RX lines.
@@ -88,34 +110,49 @@ enum Phase<R> {
 /// - The first load of the current line R\[cur\] is parked until [`RxEvent::Assign`],
 ///   [`RxEvent::Timeout`] or [`RxEvent::Retire`] answers it. Before the fill every line the host
 ///   holds is recalled, so that it cannot meet stale content later.
-/// - After the answer, loads of R\[cur\] repeat it, and a load of the other line acknowledges it:
-///   all held lines are recalled, the request is freed, and that load is the new parked one.
+/// - After the answer, loads of R\[cur\] repeat it.
+/// - An answer is acknowledged by a dirty writeback of R\[cur\] where [`HomeConfig::consume`] is set,
+///   else by a load of the other line. Then all held lines are recalled, the request is freed, and
+///   the other line is the current one.
+/// - With `consume`, a load of the other line that comes between answer and acknowledgement waits,
+///   and becomes the parked one; [`RxEvent::Timeout`] answers it EMPTY.
 /// - Before the answer, a load of the other line, or a second one of R\[cur\], is answered EMPTY.
 /// - Overflow lines are answered at once.
 /// - While recalls are outstanding, loads queue in order.
+/// - A reset recalls every line, held or not: the acknowledgement comes behind any load of the line
+///   that was under way. Those loads are answered EMPTY and recalled, then all is as in the
+///   beginning.
 ///
-/// A load of the other line acknowledges whenever it *arrives* after the answer. A host that loads
-/// it while its load of R\[cur\] is under way may so give up overflow lines it has not read; the
-/// control line itself is never lost, as its fill is on the way.
+/// Without `consume`, a load of the other line acknowledges whenever it *arrives* after the answer:
+/// a host that loads it while its load of R\[cur\] is under way may so give up overflow lines it has
+/// not read.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct RxHome<R> {
-    overflow_lines: usize,
+    config: HomeConfig,
     current: Parity,
     phase: Phase<R>,
-    held: BTreeSet<LineRole>,
-    recalled: BTreeSet<LineRole>,
+    /// A load of the other line that came before the current one was acknowledged.
+    ahead: Option<WaitingLoad>,
+    held: LineSet,
+    recalled: LineSet,
     queue: VecDeque<WaitingLoad>,
 }
 
 impl<R: Clone> RxHome<R> {
-    /// The state after reset of an endpoint with this many RX overflow lines.
+    /// The state after reset of an endpoint with this many RX overflow lines, acknowledged by load.
     pub fn new(overflow_lines: usize) -> Self {
+        Self::with(HomeConfig::new(overflow_lines))
+    }
+
+    /// The state after reset.
+    pub fn with(config: HomeConfig) -> Self {
         Self {
-            overflow_lines,
+            config,
             current: Parity::Zero,
             phase: Phase::Quiet,
-            held: BTreeSet::new(),
-            recalled: BTreeSet::new(),
+            ahead: None,
+            held: LineSet::default(),
+            recalled: LineSet::default(),
             queue: VecDeque::new(),
         }
     }
@@ -130,14 +167,58 @@ impl<R: Clone> RxHome<R> {
         matches!(self.phase, Phase::Parked(_))
     }
 
+    /// Whether a load waits for the acknowledgement, so that [`RxEvent::Timeout`] answers it.
+    pub fn is_ahead(&self) -> bool {
+        matches!(self.phase, Phase::Answered(_)) && self.ahead.is_some()
+    }
+
+    /// Whether nothing is under way: no request, no recall, no load but the one that waits.
+    pub fn is_idle(&self) -> bool {
+        let at_rest = matches!(self.phase, Phase::Quiet | Phase::Parked(_));
+        at_rest && self.recalled.is_empty() && self.queue.is_empty()
+    }
+
     /// The lines the home believes the host holds.
-    pub fn held(&self) -> &BTreeSet<LineRole> {
-        &self.held
+    pub fn held(&self) -> LineSet {
+        self.held
     }
 
     /// The lines whose recall is not acknowledged yet.
-    pub fn recalled(&self) -> &BTreeSet<LineRole> {
-        &self.recalled
+    pub fn recalled(&self) -> LineSet {
+        self.recalled
+    }
+
+    /// The same with other requests.
+    pub fn map<S>(&self, rename: impl Fn(&R) -> S) -> RxHome<S> {
+        let answer = |answer: &Answer<R>| match answer {
+            Answer::TryAgain => Answer::TryAgain,
+            Answer::Retire => Answer::Retire,
+            Answer::Request {
+                request,
+                overflow_lines,
+            } => Answer::Request {
+                request: rename(request),
+                overflow_lines: *overflow_lines,
+            },
+        };
+        RxHome {
+            config: self.config,
+            current: self.current,
+            phase: match &self.phase {
+                Phase::Quiet => Phase::Quiet,
+                Phase::Parked(load) => Phase::Parked(*load),
+                Phase::Clearing(load, known) => Phase::Clearing(*load, answer(known)),
+                Phase::Answered(given) => Phase::Answered(answer(given)),
+                Phase::Turning(given) => Phase::Turning(answer(given)),
+                Phase::Reset(loads, request, stage) => {
+                    Phase::Reset(loads.clone(), request.as_ref().map(&rename), *stage)
+                }
+            },
+            ahead: self.ahead,
+            held: self.held,
+            recalled: self.recalled,
+            queue: self.queue.clone(),
+        }
     }
 
     /// The next state and the actions, in order.
@@ -149,15 +230,19 @@ impl<R: Clone> RxHome<R> {
                 next.check(load.line)?;
                 next.queue.push_back(load);
             }
-            RxEvent::Writeback(line) => {
+            RxEvent::Writeback { line, dirty } => {
                 next.check(line)?;
-                next.held.remove(&line);
+                next.held.remove(line);
+                if dirty && line == LineRole::RxControl(next.current) {
+                    next.consumed(&mut actions);
+                }
             }
             RxEvent::RecallAck(line) => {
-                if !next.recalled.remove(&line) {
+                next.check(line)?;
+                if !next.recalled.remove(line) {
                     return Err(HomeViolation::UnexpectedAck { line });
                 }
-                next.held.remove(&line);
+                next.held.remove(line);
                 if next.recalled.is_empty() {
                     next.recalls_done(&mut actions);
                 }
@@ -166,10 +251,10 @@ impl<R: Clone> RxHome<R> {
                 request,
                 overflow_lines,
             } => {
-                if overflow_lines > self.overflow_lines {
+                if overflow_lines > self.config.overflow_lines {
                     return Err(HomeViolation::TooLong {
                         needed: overflow_lines,
-                        available: self.overflow_lines,
+                        available: self.config.overflow_lines,
                     });
                 }
                 next.answer(
@@ -180,8 +265,14 @@ impl<R: Clone> RxHome<R> {
                     &mut actions,
                 )?;
             }
+            RxEvent::Timeout if next.is_ahead() => {
+                if let Some(load) = next.ahead.take() {
+                    next.fill(load, RxContent::Empty, &mut actions);
+                }
+            }
             RxEvent::Timeout => next.answer(Answer::TryAgain, &mut actions)?,
             RxEvent::Retire => next.answer(Answer::Retire, &mut actions)?,
+            RxEvent::Reset => next.reset(&mut actions)?,
         }
         while next.recalled.is_empty() {
             let Some(load) = next.queue.pop_front() else {
@@ -195,7 +286,7 @@ impl<R: Clone> RxHome<R> {
     fn check(&self, line: LineRole) -> Result<(), HomeViolation> {
         match line {
             LineRole::RxControl(_) => Ok(()),
-            LineRole::RxOverflow(n) if n < self.overflow_lines => Ok(()),
+            LineRole::RxOverflow(n) if n < self.config.overflow_lines => Ok(()),
             _ => Err(HomeViolation::ForeignLine { line }),
         }
     }
@@ -205,13 +296,40 @@ impl<R: Clone> RxHome<R> {
         actions.push(RxAction::Fill { load, content });
     }
 
-    /// Recalls every held line; the phase says what follows when all are back.
-    fn recall_all(&mut self, actions: &mut Vec<RxAction<R>>) {
-        self.recalled = self.held.clone();
-        actions.extend(self.recalled.iter().copied().map(RxAction::Recall));
+    /// Recalls `lines`; the phase says what follows when all are back.
+    fn recall(&mut self, lines: LineSet, actions: &mut Vec<RxAction<R>>) {
+        self.recalled = lines;
+        actions.extend(lines.rx_lines().map(RxAction::Recall));
+        if lines.is_empty() {
+            self.recalls_done(actions);
+        }
+    }
+
+    /// The worker stored to the current control line and gave it back.
+    fn consumed(&mut self, actions: &mut Vec<RxAction<R>>) {
+        match &self.phase {
+            Phase::Answered(answer) if self.config.consume => {
+                self.phase = Phase::Turning(answer.clone());
+                self.recall(self.held, actions);
+            }
+            _ => {}
+        }
+    }
+
+    fn reset(&mut self, actions: &mut Vec<RxAction<R>>) -> Result<(), HomeViolation> {
+        let (mut loads, request) = match self.phase.clone() {
+            Phase::Quiet => (vec![], None),
+            Phase::Parked(load) => (vec![load], None),
+            Phase::Clearing(load, answer) => (vec![load], answer.request()),
+            Phase::Answered(answer) | Phase::Turning(answer) => (vec![], answer.request()),
+            Phase::Reset(..) => return Err(HomeViolation::InReset),
+        };
+        loads.extend(self.ahead.take());
+        self.phase = Phase::Reset(loads, request, ResetStage::Before);
         if self.recalled.is_empty() {
             self.recalls_done(actions);
         }
+        Ok(())
     }
 
     fn answer(
@@ -223,7 +341,7 @@ impl<R: Clone> RxHome<R> {
             return Err(HomeViolation::NotWaiting);
         };
         self.phase = Phase::Clearing(load, answer);
-        self.recall_all(actions);
+        self.recall(self.held, actions);
         Ok(())
     }
 
@@ -233,12 +351,29 @@ impl<R: Clone> RxHome<R> {
                 self.fill(load, control_content(&answer), actions);
                 self.phase = Phase::Answered(answer);
             }
-            Phase::Turning(load, answer) => {
-                if let Answer::Request { request, .. } = answer {
-                    actions.push(RxAction::Free(request));
-                }
+            Phase::Turning(answer) => {
+                actions.extend(answer.request().map(RxAction::Free));
                 self.current = self.current.other();
-                self.phase = Phase::Parked(load);
+                self.phase = self.ahead.take().map_or(Phase::Quiet, Phase::Parked);
+            }
+            Phase::Reset(loads, request, ResetStage::Before) => {
+                self.phase = Phase::Reset(loads, request, ResetStage::All);
+                self.recall(LineSet::all(self.config.overflow_lines), actions);
+            }
+            Phase::Reset(mut loads, request, ResetStage::All) => {
+                loads.extend(self.queue.drain(..));
+                for load in loads {
+                    self.fill(load, RxContent::Empty, actions);
+                }
+                self.phase = Phase::Reset(vec![], request, ResetStage::Last);
+                self.recall(self.held, actions);
+            }
+            Phase::Reset(_, request, ResetStage::Last) => {
+                actions.extend(request.map(RxAction::Free));
+                actions.push(RxAction::ResetDone);
+                let queue = std::mem::take(&mut self.queue);
+                *self = Self::with(self.config);
+                self.queue = queue;
             }
             Phase::Quiet | Phase::Parked(_) | Phase::Answered(_) => {}
         }
@@ -256,9 +391,13 @@ impl<R: Clone> RxHome<R> {
                 _ => self.fill(load, RxContent::Empty, actions),
             },
             LineRole::RxControl(_) => match &self.phase {
-                Phase::Answered(answer) => {
-                    self.phase = Phase::Turning(load, answer.clone());
-                    self.recall_all(actions);
+                Phase::Answered(_) if self.config.consume && self.ahead.is_none() => {
+                    self.ahead = Some(load);
+                }
+                Phase::Answered(answer) if !self.config.consume => {
+                    self.phase = Phase::Turning(answer.clone());
+                    self.ahead = Some(load);
+                    self.recall(self.held, actions);
                 }
                 _ => self.fill(load, RxContent::Empty, actions),
             },

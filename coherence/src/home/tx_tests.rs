@@ -13,15 +13,23 @@ enum Line {
     #[default]
     Zeros,
     Control(usize),
+    Numbered(u32, usize),
     Body(u32),
 }
-use Line::{Body, Control, Zeros};
+use Line::{Body, Control, Numbered, Zeros};
 
 impl TxContent for Line {
     fn overflow_lines(&self) -> Option<usize> {
         match self {
-            Control(n) => Some(*n),
+            Control(n) | Numbered(_, n) => Some(*n),
             _ => None,
+        }
+    }
+
+    fn sequence(&self) -> u32 {
+        match self {
+            Numbered(sequence, _) => *sequence,
+            _ => 0,
         }
     }
 }
@@ -217,4 +225,94 @@ fn refuses_what_must_not_happen() {
         HomeViolation::UnexpectedAck { line: T0 }
     );
     assert_eq!(refused(TxEvent::Taken), HomeViolation::NothingOffered);
+}
+
+fn eager() -> Home {
+    Home::with(HomeConfig {
+        eager: true,
+        ..HomeConfig::new(2)
+    })
+}
+
+fn writeback(line: LineRole, data: Line) -> TxEvent<Line> {
+    TxEvent::Writeback(line, Some(data))
+}
+
+#[test]
+fn eager_control_line_sends_without_a_recall() {
+    let mut home = eager();
+    run(&mut home, load(T0, 1));
+    run(&mut home, load(TxOverflow(0), 2));
+    run(&mut home, writeback(TxOverflow(0), Body(5)));
+    let complete = TxMessage::Complete {
+        control: Numbered(0, 1),
+        overflow: vec![Body(5)],
+    };
+    let sent = run(&mut home, writeback(T0, Numbered(0, 1)));
+    assert_eq!(sent, [TxAction::Offer(complete)]);
+    assert_eq!(run(&mut home, load(T0, 3)), [], "it says when it is taken");
+    assert_eq!(run(&mut home, TxEvent::Taken), [fill(T0, 3, Zeros)]);
+    assert_eq!((home.sequence(), home.current()), (1, Zero));
+}
+
+#[test]
+fn eager_overflow_line_that_is_still_held_is_waited_for() {
+    let mut home = eager();
+    run(&mut home, load(TxOverflow(0), 1));
+    run(&mut home, writeback(TxOverflow(0), Body(1)));
+    run(&mut home, load(TxOverflow(0), 2));
+    let recall = [TxAction::Recall(TxOverflow(0))];
+    assert_eq!(run(&mut home, writeback(T0, Numbered(0, 1))), recall);
+    assert_eq!(run(&mut home, writeback(TxOverflow(0), Body(2))), []);
+    let complete = TxMessage::Complete {
+        control: Numbered(0, 1),
+        overflow: vec![Body(2)],
+    };
+    let sent = run(&mut home, ack(TxOverflow(0), None));
+    assert_eq!(sent, [TxAction::Offer(complete)]);
+}
+
+#[test]
+fn eager_control_line_out_of_sequence_is_kept_and_not_sent() {
+    let mut home = eager();
+    assert_eq!(run(&mut home, writeback(T0, Numbered(1, 0))), []);
+    let kept = run(&mut home, load(T0, 1));
+    assert_eq!(kept, [fill(T0, 1, Numbered(1, 0))]);
+    assert_eq!(run(&mut home, writeback(T0, Zeros)), []);
+    assert_eq!(
+        run(&mut home, load(LineRole::TxControl(One), 2)),
+        [fill(T1, 2, Zeros)]
+    );
+    assert!(home.is_idle());
+}
+
+#[test]
+fn reset_drops_what_was_not_sent_and_the_parity() {
+    let mut home = Home::new(1);
+    run(&mut home, load(T1, 1));
+    run(&mut home, ack(T0, None));
+    assert_eq!(home.current(), One);
+    run(&mut home, load(T1, 2));
+    let all = [T0, T1, TxOverflow(0)];
+    assert_eq!(run(&mut home, TxEvent::Reset), all.map(TxAction::Recall));
+    assert_eq!(home.step(TxEvent::Reset), Err(HomeViolation::InReset));
+    run(&mut home, ack(T1, Control(0)));
+    run(&mut home, ack(TxOverflow(0), Body(1)));
+    assert_eq!(run(&mut home, ack(T0, None)), [TxAction::ResetDone]);
+    assert_eq!((home.current(), home.held().is_empty()), (Zero, true));
+    assert_eq!(run(&mut home, load(T0, 3)), [fill(T0, 3, Zeros)]);
+}
+
+#[test]
+fn reset_lets_the_message_that_is_read_finish() {
+    let mut home = Home::new(0);
+    run(&mut home, load(T1, 1));
+    run(&mut home, ack(T0, Control(0)));
+    assert_eq!(run(&mut home, TxEvent::Reset), []);
+    let all = [T0, T1].map(TxAction::Recall);
+    assert_eq!(run(&mut home, TxEvent::Taken), all);
+    run(&mut home, ack(T0, None));
+    let answers = [fill(T1, 1, Zeros), TxAction::Recall(T1)];
+    assert_eq!(run(&mut home, ack(T1, None)), answers);
+    assert_eq!(run(&mut home, ack(T1, None)), [TxAction::ResetDone]);
 }

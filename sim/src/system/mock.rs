@@ -285,6 +285,7 @@ impl MockNic {
                 }
                 RxAction::Recall(role) => self.recall(endpoint, role),
                 RxAction::Free(_) => self.used_slots[usize::from(endpoint > 0)] -= 1,
+                RxAction::ResetDone => {}
             }
         }
         let waiting = self.endpoints[endpoint].rx.is_waiting();
@@ -303,6 +304,7 @@ impl MockNic {
                     self.take_message(message);
                     self.tx_event(endpoint, TxEvent::Taken);
                 }
+                TxAction::ResetDone => {}
             }
         }
     }
@@ -355,7 +357,7 @@ impl MockNic {
         });
         match (role.is_rx(), ack) {
             (true, true) => self.rx_event(endpoint, RxEvent::RecallAck(role)),
-            (true, false) => self.rx_event(endpoint, RxEvent::Writeback(role)),
+            (true, false) => self.rx_event(endpoint, RxEvent::Writeback { line: role, dirty }),
             (false, true) => self.tx_event(endpoint, TxEvent::RecallAck(role, content)),
             (false, false) => self.tx_event(endpoint, TxEvent::Writeback(role, content)),
         }
