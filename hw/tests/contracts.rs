@@ -1,6 +1,11 @@
 //! Every leaf states its contract at the top of its file and is among the designs that are simulated
 //! and linted.
 
+#[path = "contracts/promises.rs"]
+mod promises;
+
+use promises::PROMISES;
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 /// What a contract says at least.
@@ -93,6 +98,53 @@ fn every_leaf_states_its_contract() {
     }
     assert!(found > 7, "the walk found {found} leaves");
     assert!(missing.is_empty(), "{}", missing.join("\n"));
+}
+
+/// The header as one line of words.
+fn words(text: &str) -> String {
+    let lines = header(text).replace("//!", " ");
+    lines.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+#[test]
+fn every_promise_of_a_header_is_measured() {
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let read = |file: &str| {
+        let path = source.join(file);
+        std::fs::read_to_string(&path)
+            .unwrap_or_else(|error| panic!("cannot read {}: {error}", path.display()))
+    };
+    let mut known = BTreeSet::new();
+    for promise in PROMISES {
+        let (block, file) = (promise.block, promise.file);
+        known.insert((file.to_owned(), block.to_owned()));
+        let words = words(&read(file));
+        for line in [
+            format!("Latency: {}", promise.latency),
+            format!("Throughput: {}", promise.throughput),
+        ] {
+            assert!(words.contains(&line), "{file}: {block} does not say {line}");
+        }
+        assert!(!promise.tests.is_empty(), "{block}: no test");
+        for test in promise.tests {
+            let (file, name) = test.split_once("::").expect("file::test");
+            let found = read(file).contains(&format!("fn {name}()"));
+            assert!(found, "{block}: {file} has no test {name}");
+        }
+    }
+    let leaves = crate_sources().into_iter().flat_map(|(path, text)| {
+        let file = path.strip_prefix(&source).expect("below src").to_owned();
+        let file = file.to_string_lossy().into_owned();
+        leaves(&text)
+            .into_iter()
+            .map(move |name| (file.clone(), name))
+    });
+    for (file, name) in leaves {
+        // The random machines promise nothing.
+        let promised = name != "RandomMachine";
+        let listed = known.contains(&(file.clone(), name.clone()));
+        assert_eq!(listed, promised, "{file}: {name} and the table of promises");
+    }
 }
 
 #[test]

@@ -206,6 +206,32 @@ fn a_fetch_loads_the_window_before_the_next_request_is_taken() {
 }
 
 #[test]
+fn the_request_behind_a_fetch_is_taken_nine_cycles_after_it() {
+    for commit in [
+        address::PROGRAM_COMMIT,
+        address::SERVICE_COMMIT,
+        address::NEIGHBOUR_COMMIT,
+    ] {
+        let mut dut = register_file();
+        dut.poke("request$valid", 1);
+        dut.poke_field("request$payload", "address", u64::from(commit));
+        dut.poke_field("request$payload", "write", 1);
+        let read_bit = bits::program_commit::READ.mask();
+        dut.poke_field("request$payload", "write_data", u64::from(read_bit));
+        assert_eq!(dut.peek("request$ready"), 1);
+        dut.step().unwrap();
+        dut.poke_field("request$payload", "address", u64::from(address::ID));
+        dut.poke_field("request$payload", "write", 0);
+        let mut cycles = 1;
+        while dut.peek("request$ready") == 0 {
+            dut.step().unwrap();
+            cycles += 1;
+        }
+        assert_eq!(cycles, 9, "{commit:#06x}");
+    }
+}
+
+#[test]
 fn rpc_ports_reach_the_receive_path_and_read_back() {
     let mut dut = register_file();
     for (index, port) in [(0u32, 111u32), (15, 2049)] {

@@ -17,6 +17,9 @@
 //! Errors: an overflow of the queue is a fault of the slot's owner, found by `queue_has_room`.
 //! Counters: none; `queued` is the gauge.
 
+#[cfg(test)]
+mod tests;
+
 use crate::design::Design;
 use crate::host::Shape;
 use crate::host::types::Assignment;

@@ -1,6 +1,9 @@
 //! The whole host side in the interpreter, against hosts that behave and hosts that do not.
 
+mod blocks;
 mod card;
+mod rx_half;
+mod tx_half;
 
 use super::Shape;
 

@@ -123,16 +123,33 @@ impl Interpreter {
         self.stale = false;
     }
 
-    fn failed_assertion(&self) -> Option<AssertionFailed> {
-        let failed = self.graph.assertions.iter().find(|assertion| {
+    /// Assertions that do not hold in this cycle; the next step would fail with the first.
+    pub fn failing(&mut self) -> Vec<&str> {
+        self.evaluate();
+        self.failing_now().collect()
+    }
+
+    fn failing_now(&self) -> impl Iterator<Item = &str> {
+        let failing = self.graph.assertions.iter().filter(|assertion| {
             let reset = self.graph.domains[assertion.domain].reset;
             let in_reset = reset.is_some_and(|port| self.inputs[port].bit(0));
             !in_reset && !self.flag(assertion.holds)
-        })?;
-        Some(AssertionFailed {
-            name: failed.name.clone(),
-            cycle: self.cycle,
-        })
+        });
+        failing.map(|assertion| assertion.name.as_str())
+    }
+
+    /// Names of all assertions.
+    pub fn assertions(&self) -> impl Iterator<Item = &str> {
+        self.graph
+            .assertions
+            .iter()
+            .map(|assertion| assertion.name.as_str())
+    }
+
+    /// Every register's name and value.
+    pub fn registers(&self) -> impl Iterator<Item = (&str, Value)> {
+        let registers = self.graph.registers.iter();
+        registers.map(|register| (register.name.as_str(), self.value(register.node)))
     }
 
     /// One edge of the clocks named in `clocks` (all of them when empty).
@@ -141,8 +158,11 @@ impl Interpreter {
     /// The first assertion that does not hold before the edge.
     pub fn step_clocks(&mut self, clocks: &[&str]) -> Result<(), AssertionFailed> {
         self.evaluate();
-        if let Some(failed) = self.failed_assertion() {
-            return Err(failed);
+        if let Some(failed) = self.failing_now().next() {
+            return Err(AssertionFailed {
+                name: failed.to_owned(),
+                cycle: self.cycle,
+            });
         }
         let ticks: Vec<bool> = self
             .graph

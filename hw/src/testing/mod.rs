@@ -19,11 +19,13 @@
 mod bench;
 mod network;
 mod packets;
+mod stopwatch;
 mod suite;
 
 pub use bench::{Bench, Pace, SinkId, SourceId, random_value};
 pub use network::Network;
 pub use packets::{beat, beat_parts, packet_beats};
+pub use stopwatch::Stopwatch;
 pub use suite::{Make, PortItems, Suite};
 
 use rand::SeedableRng;

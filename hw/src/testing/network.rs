@@ -9,6 +9,7 @@ type Place = (Option<usize>, String);
 
 /// A running composite of leaves.
 pub struct Network {
+    names: Vec<String>,
     blocks: Vec<Interpreter>,
     ports: Vec<PortInfo>,
     inputs: HashMap<String, Value>,
@@ -46,6 +47,7 @@ impl Network {
             }
         }
         let mut network = Self {
+            names: names.into_iter().map(str::to_owned).collect(),
             blocks,
             ports: Vec::new(),
             inputs: HashMap::new(),
@@ -55,6 +57,14 @@ impl Network {
         };
         network.resolve(text, &assigned, &bound);
         network
+    }
+
+    /// A sub-block as it stands in this cycle; for looking only.
+    #[track_caller]
+    pub fn block(&mut self, name: &str) -> &mut Interpreter {
+        self.settle();
+        let index = self.names.iter().position(|known| known == name);
+        &mut self.blocks[index.unwrap_or_else(|| panic!("no block {name}"))]
     }
 
     fn resolve(

@@ -13,7 +13,7 @@
 //! | `frame` | out | stream of [`BypassFrame`] | a frame all of whose writes were taken |
 //! | `events` | out | [`BypassEvents`] | one pulse per good frame |
 //!
-//! Latency: 3 cycles from the last beat to the first write. Throughput: 1 beat/cycle in, 1 write/cycle
+//! Latency: 2 cycles from the last beat to the first write. Throughput: 1 beat/cycle in, 1 write/cycle
 //! out. Backpressure: towards `write` and `frame` it waits, towards `rx` it never stalls.
 //! Ordering: kept. Reset: empties it.
 //! Errors: bad frames vanish here, someone else counts them. Counters: `events`.

@@ -267,7 +267,14 @@ impl Bench {
     /// One cycle.
     #[track_caller]
     pub fn step(&mut self) {
+        self.step_with(|_| ());
+    }
+
+    /// One cycle; `look` sees the path before the clock edge.
+    #[track_caller]
+    pub fn step_with(&mut self, look: impl FnOnce(&mut Self)) {
         self.drive();
+        look(self);
         if self.fires("buffer") {
             let address = self.dut.peek_field("buffer$payload", "address");
             let slot = address / self.config.slot_beats() as u64;

@@ -2,6 +2,8 @@
 
 mod bench;
 mod frames;
+mod leaves;
+mod promises;
 
 use super::model::{Outcome, Settings};
 use crate::testing::{rng, root_seed};

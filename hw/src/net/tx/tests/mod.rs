@@ -1,4 +1,5 @@
 mod neighbours;
 mod path;
+mod promises;
 mod rig;
 mod wired;

@@ -7,14 +7,14 @@ use rand::Rng as _;
 
 const REPLY: u8 = 1;
 const ERROR_REPLY: u8 = 2;
-const FRAME: u8 = 3;
+pub const FRAME: u8 = 3;
 const RELEASE: u8 = 4;
-const NO_HANDLE: Handle = Handle {
+pub const NO_HANDLE: Handle = Handle {
     index: 0,
     generation: 0,
 };
 
-fn message(endpoint: u8, kind: u8, handle: Handle, body: Vec<u8>) -> Message {
+pub fn message(endpoint: u8, kind: u8, handle: Handle, body: Vec<u8>) -> Message {
     Message {
         endpoint,
         kind,
@@ -53,7 +53,7 @@ fn check_with_etherparse(frame: &[u8]) {
 }
 
 /// Feeds a reply with a random body from endpoint 1 to 4 in turn; returns the frame it must give.
-fn feed_reply(rig: &mut Rig, turn: usize, bytes: usize) -> Vec<u8> {
+pub fn feed_reply(rig: &mut Rig, turn: usize, bytes: usize) -> Vec<u8> {
     let (to, xid) = (random_peer(&mut rig.rng), rig.rng.random());
     let endpoint = 1 + (turn % 4) as u8;
     let handle = rig.open(endpoint, &to, xid);
@@ -64,7 +64,7 @@ fn feed_reply(rig: &mut Rig, turn: usize, bytes: usize) -> Vec<u8> {
     expected
 }
 
-fn expect(rig: &Rig, expected: &[Vec<u8>]) {
+pub fn expect(rig: &Rig, expected: &[Vec<u8>]) {
     for (index, (expected, (frame, _, _))) in expected.iter().zip(&rig.frames).enumerate() {
         assert_eq!(frame, expected, "frame {index}");
     }
@@ -457,4 +457,34 @@ fn generations_move_on_through_many_uses() {
     }
     assert_eq!(rig.count("tx_replies"), 20);
     assert_eq!(rig.count("tx_drop_bad_session"), 20);
+}
+
+#[test]
+fn a_reset_in_mid_packet_leaves_nothing_behind() {
+    let mut rig = Rig::new(&NicConfig::eci(), "reset");
+    rig.mac_percent = 60;
+    for round in 0..25 {
+        for turn in 0..12 {
+            let bytes = rig.rng.random_range(0..=1448);
+            feed_reply(&mut rig, turn, bytes);
+            let (to, xid) = (random_peer(&mut rig.rng), rig.rng.random());
+            rig.replies.push_back(nic_reply(&to, xid, 1, 0, 0));
+        }
+        let cycles = rig.rng.random_range(1..250);
+        rig.steps(cycles);
+        rig.reset();
+        assert_eq!(rig.dut_free_sessions(), 128, "round {round}");
+        let expected: Vec<_> = (0..10)
+            .map(|turn| {
+                let bytes = rig.rng.random_range(0..400);
+                feed_reply(&mut rig, turn, bytes)
+            })
+            .collect();
+        rig.run();
+        expect(&rig, &expected);
+        assert_eq!(rig.count("tx_replies"), 10, "round {round}");
+        assert_eq!(rig.count("tx_frames"), 10, "round {round}");
+        assert_eq!(rig.dut_free_sessions(), 128, "round {round}");
+        rig.reset();
+    }
 }

@@ -106,6 +106,7 @@ pub struct Rig {
     pub accepted_at: Vec<u64>,
     pub events: BTreeMap<String, u64>,
     pub taken: Vec<u8>,
+    sessions: u64,
     slot_beats: usize,
     lines: Vec<[u8; 64]>,
     busy: [bool; 32],
@@ -119,13 +120,9 @@ pub struct Rig {
 
 impl Rig {
     pub fn new(config: &NicConfig, name: &str) -> Self {
-        let mut dut = Wired::new(config);
-        dut.reset();
-        let mut settings = LOCAL_MAC.to_vec();
-        settings.extend(LOCAL_IPV4);
-        dut.set("settings", &Value::from_bytes(80, &settings));
         let mut rig = Self {
-            dut,
+            dut: Wired::new(config),
+            sessions: config.sessions() as u64,
             rng: rng(root_seed(), name),
             cycle: 0,
             messages: VecDeque::new(),
@@ -147,8 +144,31 @@ impl Rig {
             frame_start: None,
             waiting: None,
         };
-        rig.steps(config.sessions() as u64 + 4);
+        rig.start();
         rig
+    }
+
+    /// Sets the own addresses and waits for the sessions.
+    fn start(&mut self) {
+        self.dut.reset();
+        let mut settings = LOCAL_MAC.to_vec();
+        settings.extend(LOCAL_IPV4);
+        self.dut.set("settings", &Value::from_bytes(80, &settings));
+        self.steps(self.sessions + 4);
+    }
+
+    /// Resets the path; whatever was under way or waited is forgotten.
+    pub fn reset(&mut self) {
+        self.messages.clear();
+        self.replies.clear();
+        (self.offer, self.reply_offered) = (None, false);
+        (self.read, self.busy) = (None, [false; 32]);
+        self.frame.clear();
+        (self.frame_start, self.waiting) = (None, None);
+        self.frames.clear();
+        self.taken.clear();
+        self.events.clear();
+        self.start();
     }
 
     fn offer_message(&mut self) {
@@ -192,6 +212,11 @@ impl Rig {
 
     /// One clock cycle; returns whether anything moved.
     pub fn step(&mut self) -> bool {
+        self.step_with(|_, _| ())
+    }
+
+    /// One clock cycle; `look` sees the path and the cycle before the clock edge.
+    pub fn step_with(&mut self, look: impl FnOnce(&mut Wired, u64)) -> bool {
         self.offer_message();
         let go = self.rng.random_range(0..100) < self.offer_percent;
         self.reply_offered = !self.replies.is_empty() && (self.reply_offered || go);
@@ -236,6 +261,7 @@ impl Rig {
         }
         moved |= self.watch_mac(ready);
         self.count_events();
+        look(&mut self.dut, self.cycle);
         if let Err(failed) = self.dut.step() {
             panic!("cycle {}: {failed}", self.cycle);
         }
