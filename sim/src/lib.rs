@@ -2,7 +2,6 @@
 
 mod channel;
 pub mod csr;
-pub mod equivalence;
 pub mod host;
 pub mod lockstep;
 pub mod model;

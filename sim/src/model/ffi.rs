@@ -11,11 +11,11 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::ptr::NonNull;
 
-use super::{Direction, ModelInfo, PortInfo, WaveFormat};
+use super::{ModelInfo, PortInfo, WaveFormat};
 
-/// `LauberhornModel` of `sim/verilate/cpp/model.h`.
+/// `LauberhornModel` of `sim/verilate/cpp/model.h`: opaque, the table of models holds one each.
 #[repr(C)]
-pub(super) struct Api {
+pub struct Api {
     create: unsafe extern "C" fn(u32, c_int) -> *mut c_void,
     destroy: unsafe extern "C" fn(*mut c_void),
     finish: unsafe extern "C" fn(*mut c_void),
@@ -29,25 +29,27 @@ pub(super) struct Api {
     replay: unsafe extern "C" fn(*mut c_void, *const u8, usize, u64),
 }
 
-/// Turns the generated table into [`MODELS`].
+/// Turns the table that `lauberhorn_verilate` generates into a static `MODELS`. For the crates
+/// whose build scripts run it, on no other text: each symbol must be what its C++ defines.
+#[macro_export]
 macro_rules! models {
     ($($symbol:ident: $name:literal, top $top:literal, trace $trace:ident, [
         $($port:literal $direction:ident $width:literal $clock:literal,)*
     ];)*) => {
         // SAFETY: each symbol is a constant that the build script's C++ defines for its design.
         unsafe extern "C" {
-            $(safe static $symbol: Api;)*
+            $(safe static $symbol: $crate::model::Api;)*
         }
 
         /// All models that were built, in the order of their designs.
-        pub static MODELS: &[ModelInfo] = &[$(ModelInfo {
+        pub static MODELS: &[$crate::model::ModelInfo] = &[$($crate::model::ModelInfo {
             name: $name,
             top: $top,
-            waves: WaveFormat::$trace,
-            ports: &[$(PortInfo {
+            waves: $crate::model::WaveFormat::$trace,
+            ports: &[$($crate::model::PortInfo {
                 name: $port,
                 width_bits: $width,
-                direction: Direction::$direction,
+                direction: $crate::model::Direction::$direction,
                 clock: $clock,
             },)*],
             api: &$symbol,

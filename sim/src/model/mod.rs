@@ -41,7 +41,7 @@ mod ffi;
 
 pub use clocks::Wheel;
 pub use dut::ModelDut;
-pub use ffi::MODELS;
+pub use ffi::{Api, MODELS};
 
 use std::path::{Path, PathBuf};
 
@@ -106,7 +106,8 @@ pub struct ModelInfo {
     pub waves: WaveFormat,
     /// All ports.
     pub ports: &'static [PortInfo],
-    api: &'static ffi::Api,
+    /// Its C++ side.
+    pub api: &'static Api,
 }
 
 impl ModelInfo {
@@ -251,11 +252,15 @@ impl Model {
 
     /// Opens a model with a chosen start.
     pub fn open_with(name: &str, start: Start) -> Result<Self, ModelError> {
-        let info = ModelInfo::find(name)?;
+        Self::of(ModelInfo::find(name)?, start)
+    }
+
+    /// Opens a model of another crate's table.
+    pub fn of(info: &'static ModelInfo, start: Start) -> Result<Self, ModelError> {
         let (seed, random) = match start {
             Start::Zeros => (1, 0),
             // Verilator takes 31 bits, and means "from the clock" by 0.
-            Start::Random(seed) => ((seed.child(name).0 as u32 & 0x7fff_ffff).max(1), 2),
+            Start::Random(seed) => ((seed.child(info.name).0 as u32 & 0x7fff_ffff).max(1), 2),
         };
         let raw = ffi::Raw::new(info, seed, random).map_err(|reason| ModelError::Create {
             model: info.name,

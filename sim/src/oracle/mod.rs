@@ -290,4 +290,6 @@ impl Rules {
 }
 
 #[cfg(test)]
+mod second_opinion;
+#[cfg(test)]
 mod tests;

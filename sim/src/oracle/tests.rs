@@ -11,7 +11,7 @@ use super::*;
 use crate::seed::Seed;
 use crate::workload::{Auth, CallSpec, Calls, HostileFrames, Route, udp_frame};
 
-const ROUTE: Route = Route {
+pub(super) const ROUTE: Route = Route {
     client_mac: [2, 0, 0, 0, 0, 9],
     client_ipv4: [192, 0, 2, 9],
     client_port: 700,
@@ -19,7 +19,7 @@ const ROUTE: Route = Route {
     card_ipv4: [192, 0, 2, 1],
 };
 
-fn key(version: u32, procedure: u32) -> ServiceKey {
+pub(super) fn key(version: u32, procedure: u32) -> ServiceKey {
     ServiceKey {
         program: 0x2000_0001,
         version,
@@ -28,7 +28,7 @@ fn key(version: u32, procedure: u32) -> ServiceKey {
     }
 }
 
-fn rules() -> Rules {
+pub(super) fn rules() -> Rules {
     let service = |version, procedure| ServiceRule {
         key: key(version, procedure),
         function: 0x1000 + u64::from(procedure),

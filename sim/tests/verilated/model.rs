@@ -36,6 +36,28 @@ fn counter_counts_and_wraps_and_settles_combinational_outputs() {
 }
 
 #[test]
+fn a_wide_constant_clears_the_words_above_it() {
+    let mut toy = Model::open("toy_wide_constant").expect("built");
+    let (item, last) = (toy.port("item"), toy.port("last"));
+    let (item, last) = (item.expect("a port"), last.expect("a port"));
+    let mut ones = [u64::MAX; 10];
+    ones[9] = (1 << 7) - 1;
+    toy.set_limbs(item, &ones);
+    let mut seen = [0; 10];
+    for _ in 0..3 {
+        poke(&mut toy, "load", 1);
+        toy.step().expect("no assertion");
+        toy.get_limbs(last, &mut seen);
+        assert_eq!(seen, ones);
+        poke(&mut toy, "load", 0);
+        toy.step().expect("no assertion");
+        toy.get_limbs(last, &mut seen);
+        assert_eq!(seen[0], 0x5577_f3cb_1b24_15d8);
+        assert_eq!(seen[4..], [0x340c_911a, 0, 0, 0, 0, 0]);
+    }
+}
+
+#[test]
 fn skid_buffers_deliver_577_bit_items_in_order_under_random_stalls() {
     let mut rng = Seed::from_environment().stream("skid_577");
     let mut skid = Model::open("toy_skid_577").expect("built");

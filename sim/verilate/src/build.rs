@@ -22,6 +22,7 @@ const FLAGS: &[&str] = &[
     "--cc",
     "--no-timing",
     "--assert",
+    // Not -O0: see `refuse_wide_constants`.
     "-O3",
     "--x-assign",
     "unique",
@@ -38,10 +39,18 @@ const FLAGS: &[&str] = &[
 /// A build of several designs.
 #[derive(Debug)]
 pub struct Build {
-    designs: Vec<Design>,
+    groups: Vec<Group>,
+    with_runtime: bool,
     out_folder: PathBuf,
     cache_folder: PathBuf,
     jobs: usize,
+}
+
+/// Designs that share a library.
+#[derive(Debug)]
+struct Group {
+    library: String,
+    designs: Vec<Design>,
 }
 
 /// What a build did.
@@ -59,7 +68,7 @@ pub struct Report {
 /// A library that was compiled.
 #[derive(Debug)]
 pub struct Built {
-    /// The design, or the runtime.
+    /// Its name: the design's, or that of several designs or the runtime.
     pub name: String,
     /// Why: what changed since the last build.
     pub reason: String,
@@ -83,7 +92,7 @@ impl fmt::Display for Built {
 struct Library<'a> {
     name: String,
     /// None for the runtime.
-    design: Option<&'a Design>,
+    designs: &'a [Design],
     stamp: Stamp,
     reason: String,
     folder: PathBuf,
@@ -116,7 +125,8 @@ impl Build {
     /// A build into `out_folder`, which keeps finished libraries in `cache_folder`.
     pub fn new(out_folder: impl Into<PathBuf>, cache_folder: impl Into<PathBuf>) -> Self {
         Build {
-            designs: Vec::new(),
+            groups: Vec::new(),
+            with_runtime: true,
             out_folder: out_folder.into(),
             cache_folder: cache_folder.into(),
             jobs: std::thread::available_parallelism().map_or(1, usize::from),
@@ -140,11 +150,32 @@ impl Build {
         build
     }
 
-    /// Adds a design.
+    /// Adds a design, with a library of its own.
     #[must_use]
-    pub fn design(mut self, design: Design) -> Self {
-        self.designs.push(design);
+    pub fn design(self, design: Design) -> Self {
+        self.library(design.name.clone(), vec![design])
+    }
+
+    /// Adds designs that are compiled together into one library: many small ones cost far less
+    /// than one by one, and are all compiled again when one changes.
+    #[must_use]
+    pub fn library(mut self, name: impl Into<String>, designs: Vec<Design>) -> Self {
+        self.groups.push(Group {
+            library: name.into(),
+            designs,
+        });
         self
+    }
+
+    /// Leaves the runtime out: the program gets it with the models of another crate.
+    #[must_use]
+    pub fn without_runtime(mut self) -> Self {
+        self.with_runtime = false;
+        self
+    }
+
+    fn designs(&self) -> impl Iterator<Item = &Design> {
+        self.groups.iter().flat_map(|group| &group.designs)
     }
 
     /// For a build script: [`Build::run`] and [`Report::tell_cargo`]; a failure ends the process
@@ -163,11 +194,23 @@ impl Build {
     /// Builds what has no library yet. Libraries that succeed are kept even if another fails.
     pub fn run(&self) -> Result<Report, Error> {
         let mut names = HashSet::new();
-        for design in &self.designs {
+        for design in self.designs() {
             design.check()?;
             if !names.insert(&design.name) {
                 return Err(Error::Twice {
                     name: design.name.clone(),
+                });
+            }
+        }
+        for group in &self.groups {
+            let kind = |design: &Design| (design.trace, design.fast);
+            if !group
+                .designs
+                .windows(2)
+                .all(|pair| kind(&pair[0]) == kind(&pair[1]))
+            {
+                return Err(Error::Unlike {
+                    library: group.library.clone(),
                 });
             }
         }
@@ -178,7 +221,7 @@ impl Build {
             write_if_changed(&shim_folder.join(name), text)?;
         }
         let compiler = Compiler::find(&verilator, &shim_folder)?;
-        for design in &self.designs {
+        for design in self.designs() {
             let text = self.out_folder.join(format!("{}.v", design.name));
             write_if_changed(&text, &design.verilog)?;
         }
@@ -201,7 +244,7 @@ impl Build {
                 fs::copy(&from, &to).map_err(Error::file("copy to", &to))?;
                 fs::write(&stamp, text).map_err(Error::file("write", &stamp))?;
             }
-            if let Some(design) = library.design {
+            for design in library.designs {
                 models.push((design, read_ports(design, &library.folder)?));
             }
             self.forget_old(&library.name, &library.folder);
@@ -221,19 +264,19 @@ impl Build {
         let shim_text: String = shim::FILES.iter().map(|(_, text)| *text).collect();
         let compiler = compiler.identity();
         let flags = FLAGS.join(" ");
-        let library = |name: &str, design: Option<&'_ Design>| {
-            let verilog = design.map_or("", |design| design.verilog.as_str());
-            let level = design.map_or("-O2", Design::level);
-            let trace = design.and_then(|design| design.trace.flag());
-            let top = design.map_or("", |design| design.top.as_str());
-            let shim = match design {
-                // The generated part of the shim depends on nothing but the ports.
-                Some(design) => shim_text.clone() + &shim::text(design, &[]),
-                None => shim_text.clone(),
-            };
+        let join = |part: &dyn Fn(&Design) -> &str, designs: &[Design]| {
+            designs.iter().map(part).collect::<Vec<_>>().join("\n")
+        };
+        let library = |name: &str, designs: &'_ [Design]| {
+            let first = designs.first();
+            let level = first.map_or("-O2", Design::level);
+            let trace = first.and_then(|design| design.trace.flag());
+            // The generated part of the shim depends on nothing but the ports.
+            let generated = designs.iter().map(|design| shim::text(design, &[]));
+            let shim: String = [shim_text.clone()].into_iter().chain(generated).collect();
             let stamp = Stamp::new(&[
-                ("Verilog", verilog),
-                ("top", top),
+                ("Verilog", &join(&|design| &design.verilog, designs)),
+                ("top", &join(&|design| &design.top, designs)),
                 ("flags", &flags),
                 ("optimisation", level),
                 ("waveforms", trace.unwrap_or("none")),
@@ -250,17 +293,16 @@ impl Build {
             let folder = self.cache_folder.join(format!("{name}-{}", stamp.digest()));
             (name.to_owned(), stamp, reason, folder)
         };
-        let designs = self
-            .designs
-            .iter()
-            .map(|design| (design.name.as_str(), Some(design)));
-        designs
-            .chain([(RUNTIME, None)])
-            .map(|(name, design)| {
-                let (name, stamp, reason, folder) = library(name, design);
+        let groups = self.groups.iter();
+        let groups = groups.map(|group| (group.library.as_str(), group.designs.as_slice()));
+        let runtime = self.with_runtime.then_some((RUNTIME, [].as_slice()));
+        groups
+            .chain(runtime)
+            .map(|(name, designs)| {
+                let (name, stamp, reason, folder) = library(name, designs);
                 Library {
                     name,
-                    design,
+                    designs,
                     stamp,
                     reason,
                     folder,
@@ -286,9 +328,9 @@ impl Build {
         let prepared = parallel(stale, self.jobs, |library| {
             let folder = work(library);
             create(&folder)?;
-            match library.design {
-                Some(design) => verilate(design, verilator, &self.out_folder, &folder),
-                None => runtime_units(verilator, shim_folder, &folder),
+            match library.designs {
+                [] => runtime_units(verilator, shim_folder, &folder),
+                designs => verilate(designs, verilator, &self.out_folder, &folder),
             }
         });
         let mut first_error = None;
@@ -402,27 +444,50 @@ impl Report {
     }
 }
 
-/// Runs Verilator on a text that is already in `texts`; generated C++ goes to `folder`.
+/// Runs Verilator on texts that are already in `texts`; generated C++ goes to `folder`.
 fn verilate(
-    design: &Design,
+    designs: &[Design],
     verilator: &Verilator,
     texts: &Path,
     folder: &Path,
 ) -> Result<Vec<Unit>, Error> {
-    let class = shim::class(&design.name);
-    let generated = folder.join("cpp").display().to_string();
-    let mut arguments = FLAGS.to_vec();
-    arguments.extend(["--prefix", &class, "--top-module", &design.top]);
-    arguments.extend(["--Mdir", &generated]);
-    arguments.extend(design.trace.flag());
-    verilator.run(design, texts, &arguments)?;
-    let ports = read_ports(design, folder)?;
     let generated = folder.join("cpp");
-    let shim = generated.join(format!("{class}_shim.cpp"));
-    fs::write(&shim, shim::text(design, &ports)).map_err(Error::file("write", &shim))?;
     let mut flags = vec![format!("-I{}", generated.display())];
-    flags.extend(shim::trace_define(design.trace).map(str::to_owned));
-    units(&generated, &flags, design.level())
+    for design in designs {
+        let class = shim::class(&design.name);
+        let into = generated.display().to_string();
+        let mut arguments = FLAGS.to_vec();
+        arguments.extend(["--prefix", &class, "--top-module", &design.top]);
+        arguments.extend(["--Mdir", &into]);
+        arguments.extend(design.trace.flag());
+        verilator.run(design, texts, &arguments)?;
+        refuse_wide_constants(design, &generated)?;
+        let ports = read_ports(design, folder)?;
+        let shim = generated.join(format!("{class}_shim.cpp"));
+        fs::write(&shim, shim::text(design, &ports)).map_err(Error::file("write", &shim))?;
+    }
+    flags.extend(shim::trace_define(designs[0].trace).map(str::to_owned));
+    units(&generated, &flags, designs[0].level())
+}
+
+/// Verilator without optimisation writes wide constants to a variable in place, by functions that
+/// (in 5.006) do not clear the words above the constant's highest and clear memory beyond the
+/// variable instead. With optimisation constants stand in a table; this holds it to that.
+fn refuse_wide_constants(design: &Design, generated: &Path) -> Result<(), Error> {
+    let class = shim::class(&design.name);
+    for entry in fs::read_dir(generated).map_err(Error::file("list", generated))? {
+        let path = entry.map_err(Error::file("list", generated))?.path();
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        if name.starts_with(&class) && name.ends_with(".cpp") {
+            let text = fs::read_to_string(&path).map_err(Error::file("read", &path))?;
+            if text.contains("VL_CONSTHI_W_") {
+                return Err(Error::WideConstant {
+                    design: design.name.clone(),
+                });
+            }
+        }
+    }
+    Ok(())
 }
 
 fn read_ports(design: &Design, folder: &Path) -> Result<Vec<Port>, Error> {
@@ -458,13 +523,12 @@ fn runtime_units(
 
 /// Drops what only the compiler needed and gives the folder its final name.
 fn keep(folder: &Path, library: &Library<'_>) -> Result<(), Error> {
-    let header = library
-        .design
-        .map(|design| format!("{}.h", shim::class(&design.name)));
+    let header = |design: &Design| format!("{}.h", shim::class(&design.name));
+    let headers: HashSet<_> = library.designs.iter().map(header).collect();
     for sub in [folder.to_owned(), folder.join("cpp")] {
         for entry in fs::read_dir(&sub).into_iter().flatten().flatten() {
             let name = entry.file_name().to_string_lossy().into_owned();
-            let wanted = Some(&name) == header.as_ref() || name.ends_with(".a") || name == "cpp";
+            let wanted = headers.contains(&name) || name.ends_with(".a") || name == "cpp";
             if !wanted {
                 fs::remove_file(entry.path()).map_err(Error::file("remove", entry.path()))?;
             }

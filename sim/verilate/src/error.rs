@@ -39,6 +39,23 @@ pub enum Error {
         /// The name.
         name: String,
     },
+    /// Designs of one library that cannot be compiled alike.
+    #[error(
+        "the designs of library {library} differ in waveforms or speed: give them all the same"
+    )]
+    Unlike {
+        /// The library.
+        library: String,
+    },
+    /// Verilator wrote a wide constant in the way that it gets wrong.
+    #[error(
+        "verilator writes wide constants of design {design} in place (VL_CONSTHI_W), which leaves \
+         stale upper words; verilate with optimisation"
+    )]
+    WideConstant {
+        /// The design.
+        design: String,
+    },
     /// Verilator refused the text.
     #[error("verilator refuses design {design} (its text: {}):\n{output}", text.display())]
     Verilog {

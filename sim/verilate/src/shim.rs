@@ -42,7 +42,9 @@ pub(crate) fn text(design: &Design, ports: &[Port]) -> String {
         out.push('\n');
     };
     line(format!("#include \"{class}.h\""));
-    line("#include <cstring>\n#include \"model.h\"\n\nnamespace {\nstruct Ports {".into());
+    line("#include <cstring>\n#include \"model.h\"\n\nnamespace {".into());
+    // Several designs may share a compilation unit.
+    line(format!("struct Ports_{class} {{"));
 
     line(format!("static void* port({class}& top, size_t index) {{"));
     line("switch (index) {".into());
@@ -79,7 +81,7 @@ pub(crate) fn text(design: &Design, ports: &[Port]) -> String {
     write!(
         tail,
         "extern \"C\" const LauberhornModel {};\nextern \"C\" const LauberhornModel {} =\n    \
-         LauberhornShim<{class}, Ports>::interface();",
+         LauberhornShim<{class}, Ports_{class}>::interface();",
         symbol(&design.name),
         symbol(&design.name),
     )
