@@ -7,6 +7,8 @@ use crate::home::HomeConfig;
 pub enum Twin {
     /// RX lines are taken for returned without being recalled.
     ForgetRecall,
+    /// A load that comes out of turn is answered TRY_AGAIN.
+    AnswerBoth,
     /// A load of the other RX line acknowledges an answer, as published.
     AcknowledgeByLoad,
     /// A message is offered before overflow lines that the host holds are back.
@@ -27,8 +29,10 @@ pub enum Twin {
     NoTimer,
     /// The transmit path does not say that it has read a message.
     LoseTaken,
-    /// The dispatcher forgets a waiting endpoint.
+    /// The dispatcher never finds a waiting endpoint.
     LoseWaiting,
+    /// READY stays clear when the worker gets its core back.
+    ForgetAllow,
     /// The kernel takes the core as soon as READY is clear.
     IgnoreBusy,
 }
@@ -96,5 +100,33 @@ impl Config {
             eager: self.eager,
             sequence_mask: u32::from(self.twin != Some(Twin::IgnoreSequence)),
         }
+    }
+
+    /// What is on, in words.
+    pub fn describe(&self) -> String {
+        let mut text = format!(
+            "{} endpoint{} {} process{} {} request{}: {}",
+            self.endpoints,
+            if self.endpoints == 1 { "," } else { "s," },
+            self.processes,
+            if self.processes == 1 { "," } else { "es," },
+            self.requests,
+            if self.requests == 1 { "" } else { "s" },
+            if self.eager { "eager" } else { "recall" },
+        );
+        let features = [
+            (self.overflow, "overflow".to_owned()),
+            (self.evict > 0, format!("evict {}", self.evict)),
+            (self.prefetch > 0, format!("prefetch {}", self.prefetch)),
+            (self.retire, "retire".to_owned()),
+            (self.kill, "kill".to_owned()),
+            (self.rebind, "rebind".to_owned()),
+            (self.preempt, "preempt".to_owned()),
+        ];
+        for (_, name) in features.into_iter().filter(|(on, _)| *on) {
+            text += ", ";
+            text += &name;
+        }
+        text
     }
 }

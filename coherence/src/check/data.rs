@@ -1,12 +1,14 @@
 //! What moves in the model: line contents, messages, the lines of one endpoint.
 
+use std::hash::{Hash, Hasher};
+
 use crate::cache::CacheLine;
 use crate::home::{PreemptWord, TxContent};
 use crate::layout::{LineRole, Parity};
 
 /// Names one request. The number is used again once everything of the request is gone; the
 /// generation tells a request from the last one of the same number.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Tag {
     /// Which request.
     pub request: u8,
@@ -16,6 +18,16 @@ pub struct Tag {
     pub generation: bool,
     /// It has an overflow line, and so has its reply.
     pub long: bool,
+}
+
+/// Numbers that carry no meaning are hashed with a call of their own: see
+/// [`State::encode`](super::system::State::encode).
+impl Hash for Tag {
+    fn hash<H: Hasher>(&self, hasher: &mut H) {
+        hasher.write_u16(self.request.into());
+        hasher.write_i16(self.process.into());
+        hasher.write_u8(u8::from(self.generation) | u8::from(self.long) << 1);
+    }
 }
 
 /// Content of a line.
@@ -56,19 +68,6 @@ impl Data {
             | Self::Body(tag)
             | Self::Control(tag, _) => Some(tag),
             _ => None,
-        }
-    }
-
-    /// The same for another request.
-    #[must_use]
-    pub fn rename(self, rename: impl Fn(Tag) -> Tag) -> Self {
-        match self {
-            Self::Request(tag) => Self::Request(rename(tag)),
-            Self::Overflow(tag) => Self::Overflow(rename(tag)),
-            Self::Part(tag) => Self::Part(rename(tag)),
-            Self::Body(tag) => Self::Body(rename(tag)),
-            Self::Control(tag, sequence) => Self::Control(rename(tag), sequence),
-            other => other,
         }
     }
 

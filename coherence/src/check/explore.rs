@@ -2,12 +2,13 @@
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
-use std::hash::{BuildHasherDefault, DefaultHasher, Hash, Hasher};
+use std::hash::{BuildHasherDefault, Hasher};
 use std::time::{Duration, Instant};
 
 use super::config::Config;
+use super::live::{is_in_debt, owed};
 use super::step::{Action, Fairness};
-use super::system::{Fault, State};
+use super::system::{Fault, Names, State};
 
 /// Fingerprints are hashes already.
 #[derive(Default)]
@@ -63,18 +64,15 @@ pub struct Graph {
     pub time: Duration,
 }
 
+/// Marks a state in which nothing must happen.
+const IDLE: u64 = 1 << 63;
+
 /// A state found from another.
 struct Found {
     from: u32,
     action: Action,
     fingerprint: u64,
     state: State,
-}
-
-fn fingerprint(state: &State, config: &Config) -> u64 {
-    let mut hasher = DefaultHasher::new();
-    state.representative(config).hash(&mut hasher);
-    hasher.finish()
 }
 
 type Known = HashMap<u64, u32, BuildHasherDefault<Identity>>;
@@ -89,20 +87,24 @@ pub fn explore(config: &Config, limits: &Limits, mut progress: impl FnMut(&Graph
         ..Graph::default()
     };
     let mut known = Known::default();
-    known.insert(fingerprint(&first, config), 0);
+    let names = Names::all(config);
+    known.insert(first.fingerprint(&names), 0);
     let mut frontier = vec![(0, first)];
     while !frontier.is_empty() {
         let mut next = vec![];
         for chunk in frontier.chunks(CHUNK) {
             if limits.edges {
                 for (_, state) in chunk {
-                    graph.owed.push(super::live::owed(state));
+                    graph.owed.push(owed(state));
                 }
             }
-            for (expanded, found) in expand(config, chunk, limits.threads) {
-                for (count, enabled) in expanded {
+            for (expanded, found) in expand(config, &names, chunk, limits.threads) {
+                for (number, count, enabled) in expanded {
+                    if enabled == 0 && graph.fault.is_none() {
+                        graph.fault = Some((Fault::Deadlock, number));
+                    }
                     if limits.edges {
-                        graph.enabled.push(enabled);
+                        graph.enabled.push(enabled & !IDLE);
                         graph.starts.push(count);
                     }
                 }
@@ -132,10 +134,16 @@ pub fn explore(config: &Config, limits: &Limits, mut progress: impl FnMut(&Graph
     graph
 }
 
-type Expanded = (Vec<(usize, u64)>, Vec<Found>);
+/// States with the count of their edges and the fair actions possible, and what follows from them.
+type Expanded = (Vec<(u32, usize, u64)>, Vec<Found>);
 
 /// All that follows from the states of `chunk`, in order.
-fn expand(config: &Config, chunk: &[(u32, State)], threads: usize) -> Vec<Expanded> {
+fn expand(
+    config: &Config,
+    names: &[Names],
+    chunk: &[(u32, State)],
+    threads: usize,
+) -> Vec<Expanded> {
     let work = |part: &[(u32, State)]| {
         let mut actions = vec![];
         let (mut expanded, mut found) = (vec![], vec![]);
@@ -154,11 +162,14 @@ fn expand(config: &Config, chunk: &[(u32, State)], threads: usize) -> Vec<Expand
                 found.push(Found {
                     from: *from,
                     action,
-                    fingerprint: fingerprint(&state, config),
+                    fingerprint: state.fingerprint(names),
                     state,
                 });
             }
-            expanded.push((count as usize, enabled));
+            if enabled == 0 && !is_in_debt(state) {
+                enabled = IDLE;
+            }
+            expanded.push((*from, count as usize, enabled));
         }
         (expanded, found)
     };

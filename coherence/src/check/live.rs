@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use super::explore::Graph;
-use super::system::{Endpoint, Life, State, Step};
+use super::system::{Endpoint, Life, State};
 
 /// What may be owed, as bits of [`Graph::owed`]: for each request an answer and its slot, for each
 /// endpoint its loads and its rest.
@@ -36,18 +36,21 @@ pub fn owed(state: &State) -> u32 {
                 bits |= 1 << (LOAD + (n * 7 + i) as u32);
             }
         }
-        let step = endpoint.worker.step;
-        let gone = matches!(step, Step::Dead | Step::Resetting | Step::Off);
-        let rest = endpoint.rx.is_idle() && endpoint.tx.is_idle() && !gone;
-        if !rest {
+        if !endpoint.rx.is_waiting() {
             bits |= 1 << (REST + n as u32);
         }
     }
     bits
 }
 
+/// Whether something other than the answer to a waiting load is owed in `state`.
+pub fn is_in_debt(state: &State) -> bool {
+    let loads = (1 << REST) - (1 << LOAD);
+    owed(state) & !loads != 0
+}
+
 /// What can stay owed for ever.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Debt {
     /// A request is never answered.
     Answer,
@@ -55,7 +58,7 @@ pub enum Debt {
     Slot,
     /// A load is never filled.
     Load,
-    /// An endpoint never comes to rest.
+    /// An endpoint never waits for a request again.
     Rest,
 }
 

@@ -6,7 +6,7 @@ use super::config::{Config, Twin};
 use super::data::{LINES, Line, ToCard, place};
 use super::system::{Endpoint, Life, State, Step};
 use crate::cache::Held;
-use crate::layout::{LineRole, Parity};
+use crate::layout::LineRole;
 
 /// Something that happens. Endpoints and lines are numbers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -145,16 +145,17 @@ impl Config {
             actions.push(Action::Timeout(e));
         }
         if at.rx.is_waiting() {
-            let off = matches!(step, Step::Resetting | Step::Off);
-            let enabled = !off || self.twin == Some(Twin::EnableEarly);
+            let enabled = match step {
+                Step::Resetting => false,
+                Step::Off => self.twin == Some(Twin::EnableEarly),
+                _ => true,
+            };
             let request = oldest(state, at.worker.process).filter(|_| enabled);
-            let lost = self.twin == Some(Twin::LoseWaiting) && at.rx.current() == Parity::One;
-            if request.is_none() || lost {
-                if self.twin != Some(Twin::NoTimer) && !lost {
-                    actions.push(Action::Timeout(e));
-                }
-            } else {
+            let lost = self.twin == Some(Twin::LoseWaiting);
+            if request.is_some() && !lost {
                 actions.push(Action::Assign(e));
+            } else if self.twin != Some(Twin::NoTimer) {
+                actions.push(Action::Timeout(e));
             }
             if self.retire && !gone && step != Step::Retired {
                 actions.push(Action::Retire(e));

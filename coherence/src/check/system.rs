@@ -1,11 +1,10 @@
 //! The state of the modelled system: workers on endpoints, their lines, and the requests.
 
-use std::hash::{Hash, Hasher};
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 
 use super::config::Config;
-use super::data::{Data, Line, Tag, ToCard, ToHost};
-use crate::cache::{CacheLine, Held};
+use super::data::{Data, Line, Tag};
 use crate::home::{PreemptHome, RxHome, TxHome};
 use crate::layout::Parity;
 
@@ -26,10 +25,12 @@ pub enum Fault {
     Slot,
     /// A worker was taken from its core in the middle of a request.
     Preempted,
+    /// Something is owed and nothing that must happen can happen.
+    Deadlock,
 }
 
 /// Where a request is. Its session is open from `Assigned` on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Life {
     /// Answered, or not there yet.
     Absent,
@@ -42,7 +43,7 @@ pub enum Life {
 }
 
 /// A request.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Request {
     /// Where it is.
     pub life: Life,
@@ -107,7 +108,7 @@ pub enum After {
 }
 
 /// The program on the core of an endpoint.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Worker {
     /// What it is about to do.
     pub step: Step,
@@ -119,6 +120,15 @@ pub struct Worker {
     pub tx: Parity,
     /// Its next sequence number.
     pub sequence: u8,
+}
+
+impl Hash for Worker {
+    fn hash<H: Hasher>(&self, hasher: &mut H) {
+        self.step.hash(hasher);
+        hasher.write_i16(self.process.into());
+        let parities = self.rx.index() | self.tx.index() << 1;
+        hasher.write_u8(parities as u8 | self.sequence << 2);
+    }
 }
 
 impl Worker {
@@ -158,7 +168,7 @@ pub struct Endpoint {
 }
 
 /// The whole system.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct State {
     /// Endpoints. Shared between states that differ elsewhere.
     pub endpoints: Vec<Arc<Endpoint>>,
@@ -203,104 +213,91 @@ impl State {
         }
     }
 
-    /// Everything that tells this state from others, in bytes.
-    pub fn encode(&self) -> Vec<u8> {
-        let mut bytes = Bytes(Vec::with_capacity(192));
-        self.hash(&mut bytes);
-        bytes.0
+    /// Everything that tells this state from others, in bytes, as `names` would have it.
+    pub fn encode(&self, names: &Names, bytes: &mut Vec<u8>) {
+        bytes.clear();
+        let mut encoder = Encoder { names, bytes };
+        for &e in &names.endpoint_order {
+            self.endpoints[usize::from(e)].hash(&mut encoder);
+        }
+        for &n in &names.request_order {
+            let request = &self.requests[usize::from(n)];
+            let (life, at) = match request.life {
+                Life::Absent => (0, 0),
+                Life::Queued => (1, 0),
+                Life::Assigned(e) => (2, names.endpoints[usize::from(e)]),
+                Life::Delivered(e) => (3, names.endpoints[usize::from(e)]),
+            };
+            encoder.write_u8(life | at << 2 | u8::from(request.slot) << 7);
+            request.tag.hash(&mut encoder);
+        }
+        for &n in &self.queue {
+            encoder.write_u16(n.into());
+        }
+        self.fault.hash(&mut encoder);
     }
 
-    /// The smallest encoding among all states that differ from this one only in the numbers of
-    /// endpoints, processes and requests.
-    pub fn representative(&self, config: &Config) -> Vec<u8> {
-        let mut best = self.encode();
-        if !config.symmetry {
-            return best;
-        }
-        for endpoints in permutations(self.endpoints.len()) {
-            for requests in permutations(self.requests.len()) {
-                for processes in permutations(config.processes) {
-                    let twin = self.permuted(&endpoints, &requests, &processes).encode();
-                    best = best.min(twin);
-                }
+    /// A number for this state and all that differ from it only in the numbers of endpoints,
+    /// processes and requests: the hash of the smallest of their encodings.
+    pub fn fingerprint(&self, namings: &[Names]) -> u64 {
+        let (mut best, mut other) = (Vec::with_capacity(256), Vec::with_capacity(256));
+        self.encode(&namings[0], &mut best);
+        for names in &namings[1..] {
+            self.encode(names, &mut other);
+            if other < best {
+                std::mem::swap(&mut best, &mut other);
             }
         }
-        best
-    }
-
-    fn permuted(&self, endpoints: &[u8], requests: &[u8], processes: &[u8]) -> Self {
-        let tag = |tag: Tag| Tag {
-            request: requests[usize::from(tag.request)],
-            process: processes[usize::from(tag.process)],
-            ..tag
-        };
-        let mut next = self.clone();
-        for (n, endpoint) in self.endpoints.iter().enumerate() {
-            next.endpoints[usize::from(endpoints[n])] =
-                Arc::new(endpoint.renamed(tag, |p| processes[usize::from(p)]));
-        }
-        for (n, request) in self.requests.iter().enumerate() {
-            let at = |e: u8| endpoints[usize::from(e)];
-            next.requests[usize::from(requests[n])] = Request {
-                life: match request.life {
-                    Life::Assigned(e) => Life::Assigned(at(e)),
-                    Life::Delivered(e) => Life::Delivered(at(e)),
-                    other => other,
-                },
-                slot: request.slot,
-                tag: tag(request.tag),
-            };
-        }
-        for n in &mut next.queue {
-            *n = requests[usize::from(*n)];
-        }
-        next
+        let mut hasher = DefaultHasher::new();
+        hasher.write(&best);
+        hasher.finish()
     }
 }
 
-impl Endpoint {
-    fn renamed(&self, tag: impl Fn(Tag) -> Tag + Copy, process: impl Fn(u8) -> u8) -> Self {
-        let data = |data: Data| data.rename(tag);
-        let mut next = Self {
-            rx: self.rx.map(|request| tag(*request)),
-            tx: self.tx.map(|content| data(*content)),
-            offered: self.offered.map(tag),
-            lines: self.lines.clone(),
-            ..self.clone()
+/// One way to number endpoints, processes and requests.
+#[derive(Clone, Debug)]
+pub struct Names {
+    /// New number of each endpoint.
+    endpoints: Vec<u8>,
+    /// Endpoints in the order of their new numbers.
+    endpoint_order: Vec<u8>,
+    /// New number of each request.
+    requests: Vec<u8>,
+    /// Requests in the order of their new numbers.
+    request_order: Vec<u8>,
+    /// New number of each process.
+    processes: Vec<u8>,
+}
+
+impl Names {
+    /// All ways; only the given one when states are not to be folded.
+    pub fn all(config: &Config) -> Vec<Self> {
+        let mut all = vec![];
+        let inverse = |order: &[u8]| -> Vec<u8> {
+            let at = |n| order.iter().position(|&m| usize::from(m) == n);
+            let place = |n| at(n).expect("a permutation") as u8;
+            (0..order.len()).map(place).collect()
         };
-        for line in &mut next.lines {
-            line.cache = CacheLine {
-                held: match line.cache.held {
-                    Held::Invalid => Held::Invalid,
-                    Held::Shared(content) => Held::Shared(data(content)),
-                    Held::Exclusive(content) => Held::Exclusive(data(content)),
-                    Held::Modified(content) => Held::Modified(data(content)),
-                },
-                pending: line.cache.pending,
-            };
-            for message in &mut line.to_card {
-                if let ToCard::Writeback(content) | ToCard::Ack(content) = message {
-                    *content = content.map(data);
-                }
-            }
-            for message in &mut line.to_host {
-                if let ToHost::Fill(content) = message {
-                    *content = data(*content);
+        for endpoints in permutations(config.endpoints) {
+            for requests in permutations(config.requests) {
+                for processes in permutations(config.processes) {
+                    all.push(Self {
+                        endpoint_order: inverse(&endpoints),
+                        endpoints: endpoints.clone(),
+                        request_order: inverse(&requests),
+                        requests: requests.clone(),
+                        processes,
+                    });
                 }
             }
         }
-        next.worker.process = process(self.worker.process);
-        next.worker.step = match self.worker.step {
-            Step::Overflow(of) => Step::Overflow(tag(of)),
-            Step::Consume(After::Reply(of)) => Step::Consume(After::Reply(tag(of))),
-            Step::FlushConsumed(After::Reply(of)) => Step::FlushConsumed(After::Reply(tag(of))),
-            Step::Own(of) => Step::Own(tag(of)),
-            Step::Part(of) => Step::Part(tag(of)),
-            Step::Body(of) => Step::Body(tag(of)),
-            Step::Control(of) => Step::Control(tag(of)),
-            other => other,
-        };
-        next
+        if !config.symmetry {
+            all.retain(|names| {
+                let same = |order: &[u8]| order.is_sorted();
+                same(&names.endpoints) && same(&names.requests) && same(&names.processes)
+            });
+        }
+        all
     }
 }
 
@@ -320,16 +317,34 @@ fn permutations(count: usize) -> Vec<Vec<u8>> {
     all
 }
 
-/// Collects what a `Hash` implementation writes, a byte for each small number.
-struct Bytes(Vec<u8>);
+/// Collects what `Hash` implementations write, a byte for each small number, renaming requests and
+/// processes.
+struct Encoder<'a> {
+    names: &'a Names,
+    bytes: &'a mut Vec<u8>,
+}
 
-impl Hasher for Bytes {
+impl Hasher for Encoder<'_> {
     fn finish(&self) -> u64 {
-        0
+        unreachable!("the bytes are the result")
     }
 
     fn write(&mut self, bytes: &[u8]) {
-        self.0.extend_from_slice(bytes);
+        self.bytes.extend_from_slice(bytes);
+    }
+
+    fn write_u8(&mut self, value: u8) {
+        self.bytes.push(value);
+    }
+
+    /// A request.
+    fn write_u16(&mut self, request: u16) {
+        self.bytes.push(self.names.requests[usize::from(request)]);
+    }
+
+    /// A process.
+    fn write_i16(&mut self, process: i16) {
+        self.bytes.push(self.names.processes[process as usize]);
     }
 
     fn write_u32(&mut self, value: u32) {
@@ -342,10 +357,10 @@ impl Hasher for Bytes {
 
     fn write_usize(&mut self, value: usize) {
         match u8::try_from(value) {
-            Ok(small) if small < u8::MAX => self.0.push(small),
+            Ok(small) if small < u8::MAX => self.bytes.push(small),
             _ => {
-                self.0.push(u8::MAX);
-                self.0.extend_from_slice(&value.to_le_bytes());
+                self.bytes.push(u8::MAX);
+                self.bytes.extend_from_slice(&value.to_le_bytes());
             }
         }
     }

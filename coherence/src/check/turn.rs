@@ -50,6 +50,7 @@ impl Config {
             e,
         };
         turn.act(action);
+        turn.check_held();
         turn.state
     }
 }
@@ -120,7 +121,9 @@ impl Turn<'_> {
             }
             Action::Allow(_) => {
                 self.at().worker.step = Step::Begin;
-                self.preempt(PreemptEvent::Allow);
+                if self.config.twin != Some(Twin::ForgetAllow) {
+                    self.preempt(PreemptEvent::Allow);
+                }
             }
         }
     }
@@ -168,6 +171,9 @@ impl Turn<'_> {
             match action {
                 RxAction::Fill { load, content } => {
                     let data = match content {
+                        RxContent::Empty if self.config.twin == Some(Twin::AnswerBoth) => {
+                            Data::TryAgain
+                        }
                         RxContent::Empty => Data::Empty,
                         RxContent::TryAgain => Data::TryAgain,
                         RxContent::Retire => Data::Retire,
@@ -338,6 +344,20 @@ impl Turn<'_> {
         }
         self.check_pairs();
         loaded
+    }
+
+    /// What the host holds, the card knows: else some recall and some fill or load have crossed.
+    fn check_held(&mut self) {
+        let at = &self.state.endpoints[self.e];
+        let known = |line: LineRole| match line {
+            LineRole::Preemption => at.preempt.is_held(),
+            line if line.is_rx() => at.rx.held().contains(line),
+            line => at.tx.held().contains(line),
+        };
+        let mut lines = LINES.iter().zip(&at.lines);
+        if lines.any(|(&line, at)| at.cache.data().is_some() && !known(line)) {
+            self.broken(Fault::Crossing);
+        }
     }
 
     fn check_pairs(&mut self) {

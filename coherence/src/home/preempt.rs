@@ -79,6 +79,11 @@ impl PreemptHome {
         self.ready
     }
 
+    /// Whether the home believes that the host holds the line.
+    pub fn is_held(&self) -> bool {
+        self.held
+    }
+
     /// The worker has seen that READY is clear, or will before it begins, and is not in between.
     pub fn is_yielded(&self) -> bool {
         !self.ready && !self.busy && !self.recalled && !self.reset

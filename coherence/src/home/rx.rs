@@ -188,39 +188,6 @@ impl<R: Clone> RxHome<R> {
         self.recalled
     }
 
-    /// The same with other requests.
-    pub fn map<S>(&self, rename: impl Fn(&R) -> S) -> RxHome<S> {
-        let answer = |answer: &Answer<R>| match answer {
-            Answer::TryAgain => Answer::TryAgain,
-            Answer::Retire => Answer::Retire,
-            Answer::Request {
-                request,
-                overflow_lines,
-            } => Answer::Request {
-                request: rename(request),
-                overflow_lines: *overflow_lines,
-            },
-        };
-        RxHome {
-            config: self.config,
-            current: self.current,
-            phase: match &self.phase {
-                Phase::Quiet => Phase::Quiet,
-                Phase::Parked(load) => Phase::Parked(*load),
-                Phase::Clearing(load, known) => Phase::Clearing(*load, answer(known)),
-                Phase::Answered(given) => Phase::Answered(answer(given)),
-                Phase::Turning(given) => Phase::Turning(answer(given)),
-                Phase::Reset(loads, request, stage) => {
-                    Phase::Reset(loads.clone(), request.as_ref().map(&rename), *stage)
-                }
-            },
-            ahead: self.ahead,
-            held: self.held,
-            recalled: self.recalled,
-            queue: self.queue.clone(),
-        }
-    }
-
     /// The next state and the actions, in order.
     pub fn step(&self, event: RxEvent<R>) -> Result<(Self, Vec<RxAction<R>>), HomeViolation> {
         let mut next = self.clone();

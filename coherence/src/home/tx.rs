@@ -163,30 +163,6 @@ impl<D: TxContent> TxHome<D> {
         self.held
     }
 
-    /// The same with other contents.
-    pub fn map<S: TxContent>(&self, rename: impl Fn(&D) -> S) -> TxHome<S> {
-        TxHome {
-            config: self.config,
-            current: self.current,
-            sequence: self.sequence,
-            phase: match &self.phase {
-                Phase::Idle => Phase::Idle,
-                Phase::Control(load) => Phase::Control(*load),
-                Phase::Overflow(load, control, n) => Phase::Overflow(*load, rename(control), *n),
-                Phase::Offered(load) => Phase::Offered(*load),
-                Phase::Reset(load, stage) => Phase::Reset(*load, *stage),
-            },
-            present: self
-                .present
-                .iter()
-                .map(|(&line, data)| (line, rename(data)))
-                .collect(),
-            held: self.held,
-            recalled: self.recalled,
-            queue: self.queue.clone(),
-        }
-    }
-
     /// The next state and the actions, in order.
     pub fn step(&self, event: TxEvent<D>) -> Result<(Self, Vec<TxAction<D>>), HomeViolation> {
         let mut next = self.clone();

@@ -1,0 +1,54 @@
+//! The small parts, and every twin.
+
+use super::chart::chart;
+use super::explore::Limits;
+use super::suite::{broken, run, small, twins};
+
+const LIMITS: Limits = Limits {
+    states: 3_000_000,
+    threads: 2,
+    edges: false,
+};
+
+#[test]
+fn small_parts_hold_every_property() {
+    for part in small() {
+        let outcome = run(&part, &LIMITS, |_| {});
+        let graph = &outcome.graph;
+        println!(
+            "{}: {} states, {:?}",
+            part.name,
+            graph.parents.len(),
+            graph.time
+        );
+        if let Some((property, at)) = outcome.failed {
+            let chart = chart(&part.config, graph, at);
+            panic!("{}: {} fails\n{chart}", part.name, property.name());
+        }
+        assert!(graph.complete, "{}", part.name);
+    }
+}
+
+#[test]
+fn every_twin_fails_the_property_meant_for_it() {
+    let mut wrong = vec![];
+    for (twin, config, meant) in twins() {
+        let part = broken(twin, config, meant);
+        let outcome = run(&part, &LIMITS, |_| {});
+        let failed = outcome.failed.map(|(property, _)| property);
+        println!(
+            "{twin:?}: {failed:?}, {} states",
+            outcome.graph.parents.len()
+        );
+        if failed != Some(meant) {
+            let chart = outcome
+                .failed
+                .map(|(_, at)| chart(&part.config, &outcome.graph, at));
+            wrong.push(format!(
+                "{twin:?}: {failed:?} instead of {meant:?}\n{}",
+                chart.unwrap_or_default()
+            ));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
