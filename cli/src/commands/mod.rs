@@ -1,6 +1,7 @@
 //! The subcommands.
 
 mod bench;
+mod check;
 mod demo;
 mod regs;
 mod synth;
@@ -15,6 +16,7 @@ pub enum Command {
     Demo(demo::Demo),
     Tap(tap::TapCommand),
     Bench(bench::Bench),
+    Check(check::Check),
     Verilog(verilog::VerilogCommand),
     Regs(regs::Regs),
     /// Estimate resources and timing of the blocks with open tools.
@@ -28,6 +30,7 @@ impl Command {
             Self::Demo(command) => command.run(),
             Self::Tap(command) => command.run(),
             Self::Bench(command) => command.run(),
+            Self::Check(command) => command.run(),
             Self::Verilog(command) => command.run(),
             Self::Regs(command) => command.run(),
             Self::Synth(command) => command.run(),

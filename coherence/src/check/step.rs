@@ -141,6 +141,9 @@ impl Config {
     fn endpoint_actions(&self, state: &State, e: u8, at: &Endpoint, actions: &mut Vec<Action>) {
         let step = at.worker.step;
         let gone = matches!(step, Step::Dead | Step::Resetting | Step::Off);
+        // One endpoint at a time is disturbed; the others show what that does to them.
+        let mut others = (0u8..).zip(&state.endpoints).filter(|&(n, _)| n != e);
+        let calm = others.all(|(_, other)| !other.is_disturbed());
         if at.rx.is_ahead() && self.twin != Some(Twin::NoTimer) {
             actions.push(Action::Timeout(e));
         }
@@ -157,7 +160,7 @@ impl Config {
             } else if self.twin != Some(Twin::NoTimer) {
                 actions.push(Action::Timeout(e));
             }
-            if self.retire && !gone && step != Step::Retired {
+            if self.retire && calm && !gone && step != Step::Retired {
                 actions.push(Action::Retire(e));
             }
         }
@@ -209,14 +212,14 @@ impl Config {
             Step::Off => actions.push(Action::Start(e, at.worker.process)),
             Step::Retired => {
                 actions.push(Action::Resume(e));
-                if self.rebind {
+                if self.rebind && calm {
                     actions.push(Action::Replace(e));
                 }
             }
             Step::Suspended => actions.push(Action::Allow(e)),
             _ => {}
         }
-        if self.kill && !gone {
+        if self.kill && calm && !gone {
             actions.push(Action::Kill(e));
         }
         if self.preempt && !gone && step != Step::Suspended {
@@ -224,9 +227,9 @@ impl Config {
                 Some(Twin::IgnoreBusy) => !at.preempt.ready(),
                 _ => at.preempt.is_yielded(),
             };
-            if at.preempt.ready() {
+            if at.preempt.ready() && calm {
                 actions.push(Action::Ask(e));
-            } else if yielded {
+            } else if !at.preempt.ready() && yielded {
                 actions.push(Action::Suspend(e));
             }
         }
@@ -234,6 +237,15 @@ impl Config {
 }
 
 impl Endpoint {
+    /// Its worker is gone or away, or is asked to be.
+    fn is_disturbed(&self) -> bool {
+        let away = matches!(
+            self.worker.step,
+            Step::Dead | Step::Resetting | Step::Off | Step::Retired | Step::Suspended
+        );
+        away || !self.preempt.ready()
+    }
+
     /// The first message under way, else the message that is being read.
     fn message(&self, e: u8) -> Option<Action> {
         let lines = || (0u8..).zip(&self.lines);

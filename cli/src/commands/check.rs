@@ -1,0 +1,200 @@
+//! `lauberhorn check`: every state of the line protocol, visited.
+
+use anyhow::bail;
+use clap::Args;
+use comfy_table::{CellAlignment, Table, presets};
+use indicatif::{ProgressBar, ProgressStyle};
+use lauberhorn_coherence::check::chart::chart;
+use lauberhorn_coherence::check::explore::Limits;
+use lauberhorn_coherence::check::suite::{Outcome, Part, Property, broken, full, run, twins};
+use std::collections::BTreeMap;
+use std::num::NonZeroUsize;
+use std::time::Duration;
+
+/// Check the line protocol by visiting every state of a system that uses it.
+///
+/// Many features at once make more states than fit, so the system is exhausted in parts. Each is
+/// listed with what is on in it; any two features are on together in one of them.
+#[derive(Args)]
+pub struct Check {
+    /// Endpoints, each with its core, where parts have several.
+    #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u8).range(1..=2))]
+    cores: u8,
+    /// Processes.
+    #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u8).range(1..=3))]
+    processes: u8,
+    /// Only parts whose name contains this.
+    #[arg(long, default_value = "")]
+    part: String,
+    /// Only the broken twins, each of which must fail the property meant for it.
+    #[arg(long)]
+    twins: bool,
+    /// States at which a part is given up.
+    #[arg(long, default_value_t = 40_000_000)]
+    max_states: usize,
+    /// Threads; all processors unless given.
+    #[arg(long)]
+    jobs: Option<NonZeroUsize>,
+    /// Print one JSON document.
+    #[arg(long)]
+    json: bool,
+}
+
+/// What the parts came to.
+#[derive(Default)]
+struct Summary {
+    states: usize,
+    complete: bool,
+    properties: BTreeMap<&'static str, &'static str>,
+    twins: BTreeMap<String, &'static str>,
+}
+
+impl Check {
+    /// Checks.
+    pub fn run(self) -> anyhow::Result<()> {
+        let jobs = self.jobs.or(std::thread::available_parallelism().ok());
+        let limits = Limits {
+            states: self.max_states,
+            threads: jobs.map_or(1, NonZeroUsize::get),
+            edges: false,
+        };
+        let mut summary = Summary {
+            complete: true,
+            ..Summary::default()
+        };
+        if !self.twins {
+            self.parts(&limits, &mut summary)?;
+        }
+        let charts = self.broken(&limits, &mut summary);
+        if self.json {
+            let document = serde_json::json!({
+                "states": summary.states,
+                "properties": summary.properties,
+                "twins": summary.twins,
+                "complete": summary.complete,
+            });
+            println!("{document:#}");
+        }
+        let fails = summary.properties.values().filter(|v| **v == "fails");
+        let survivors = summary.twins.values().filter(|v| **v == "holds");
+        match (fails.count(), survivors.count(), summary.complete) {
+            (0, 0, true) => Ok(()),
+            (0, 0, false) => bail!("not all states were visited: raise --max-states"),
+            (fails, survivors, _) => {
+                eprint!("{charts}");
+                bail!("{fails} properties fail, {survivors} twins survive")
+            }
+        }
+    }
+
+    fn parts(&self, limits: &Limits, summary: &mut Summary) -> anyhow::Result<()> {
+        let mut parts = full(self.cores.into(), self.processes.into());
+        parts.retain(|part| part.name.contains(&self.part));
+        if parts.is_empty() {
+            bail!("no part's name contains {:?}", self.part);
+        }
+        let live = parts.iter().any(|part| part.live);
+        for property in Property::ALL {
+            if live || matches!(property, Property::Safety(_)) {
+                summary.properties.insert(property.name(), "holds");
+            }
+        }
+        let mut table = table(&[
+            "part",
+            "liveness",
+            "states",
+            "transitions",
+            "depth",
+            "s",
+            "result",
+        ]);
+        for part in &parts {
+            let outcome = visit(part, limits);
+            let graph = &outcome.graph;
+            let result = match outcome.failed {
+                Some((property, _)) => property.name(),
+                None if graph.complete => "holds",
+                None => "given up",
+            };
+            table.add_row([
+                part.name.clone(),
+                if part.live { "yes" } else { "" }.to_owned(),
+                graph.parents.len().to_string(),
+                graph.transitions.to_string(),
+                graph.depth.to_string(),
+                format!("{:.1}", graph.time.as_secs_f64()),
+                result.to_owned(),
+            ]);
+            summary.states += graph.parents.len();
+            summary.complete &= graph.complete;
+            if let Some((property, at)) = outcome.failed {
+                summary.properties.insert(property.name(), "fails");
+                eprintln!("{}: {} fails", part.name, property.name());
+                eprint!("{}", chart(&part.config, graph, at));
+            }
+        }
+        if !self.json {
+            println!("{table}");
+        }
+        Ok(())
+    }
+
+    /// Runs the twins; the charts of those that did not fail as they must.
+    fn broken(&self, limits: &Limits, summary: &mut Summary) -> String {
+        let mut charts = String::new();
+        let mut table = table(&["broken twin", "must fail", "states", "steps", "result"]);
+        for (twin, config, meant) in twins() {
+            let part = broken(twin, config, meant);
+            let outcome = visit(&part, limits);
+            let failed = outcome.failed.map(|(property, _)| property);
+            let result = if failed == Some(meant) {
+                "fails as it must"
+            } else {
+                "holds"
+            };
+            if let Some((property, at)) = outcome.failed.filter(|_| failed != Some(meant)) {
+                charts += &format!("{twin:?} fails {} instead\n", property.name());
+                charts += &chart(&part.config, &outcome.graph, at);
+            }
+            table.add_row([
+                format!("{twin:?}"),
+                meant.name().to_owned(),
+                outcome.graph.parents.len().to_string(),
+                outcome.graph.depth.to_string(),
+                result.to_owned(),
+            ]);
+            summary.twins.insert(format!("{twin:?}"), result);
+        }
+        if !self.json {
+            println!("{table}");
+        }
+        charts
+    }
+}
+
+fn visit(part: &Part, limits: &Limits) -> Outcome {
+    let style = ProgressStyle::with_template("{elapsed} {msg}").expect("the template is constant");
+    let bar = ProgressBar::new_spinner().with_style(style);
+    bar.enable_steady_tick(Duration::from_millis(200));
+    let outcome = run(part, limits, |graph| {
+        let states = graph.parents.len();
+        bar.set_message(format!(
+            "{}: {states} states, depth {}",
+            part.name, graph.depth
+        ));
+    });
+    bar.finish_and_clear();
+    outcome
+}
+
+fn table(header: &[&str]) -> Table {
+    let mut table = Table::new();
+    table.load_preset(presets::UTF8_HORIZONTAL_ONLY);
+    table.set_header(header.iter().copied());
+    for (column, name) in table.column_iter_mut().zip(header) {
+        if ["states", "transitions", "depth", "s", "steps"].contains(name) {
+            column.set_cell_alignment(CellAlignment::Right);
+        }
+    }
+    table
+}
