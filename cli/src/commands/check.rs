@@ -13,8 +13,8 @@ use std::time::Duration;
 
 /// Check the line protocol by visiting every state of a system that uses it.
 ///
-/// Many features at once make more states than fit, so the system is exhausted in parts. Each is
-/// listed with what is on in it; any two features are on together in one of them.
+/// Everything at once makes more states than fit, so the system is exhausted in parts, which are
+/// listed with what is on in each.
 #[derive(Args)]
 pub struct Check {
     /// Endpoints, each with its core, where parts have several.
@@ -116,16 +116,19 @@ impl Check {
                 None if graph.complete => "holds",
                 None => "given up",
             };
+            let seconds = graph.time.as_secs_f64();
+            let states = graph.parents.len();
+            eprintln!("{}: {states} states, {seconds:.1} s, {result}", part.name);
             table.add_row([
                 part.name.clone(),
                 if part.live { "yes" } else { "" }.to_owned(),
-                graph.parents.len().to_string(),
+                states.to_string(),
                 graph.transitions.to_string(),
                 graph.depth.to_string(),
-                format!("{:.1}", graph.time.as_secs_f64()),
+                format!("{seconds:.1}"),
                 result.to_owned(),
             ]);
-            summary.states += graph.parents.len();
+            summary.states += states;
             summary.complete &= graph.complete;
             if let Some((property, at)) = outcome.failed {
                 summary.properties.insert(property.name(), "fails");

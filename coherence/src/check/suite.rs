@@ -230,55 +230,68 @@ const fn preempted(config: Config) -> Config {
     }
 }
 
-/// What the command exhausts by default, for this many endpoints and processes.
+/// What the command exhausts, for this many endpoints and processes where parts have several.
 pub fn full(endpoints: usize, processes: usize) -> Vec<Part> {
     let wide = |config| Config {
         endpoints,
         processes,
         ..config
     };
-    let noisy = |config| Config {
-        evict: 1,
-        prefetch: 1,
-        ..config
-    };
-    let killed = |config| Config {
-        kill: true,
-        ..config
-    };
-    let short = |config| Config {
-        overflow: false,
-        ..config
-    };
     let mut parts = vec![];
     for mode in [EAGER, LONG] {
+        let short = Config {
+            overflow: false,
+            ..mode
+        };
+        let evict = Config { evict: 1, ..short };
+        let prefetch = Config {
+            prefetch: 1,
+            ..short
+        };
+        let everyone = Config {
+            processes,
+            ..leaving(preempted(mode))
+        };
+        let dying = |config| Config {
+            kill: true,
+            ..config
+        };
+        let retiring = |config| Config {
+            retire: true,
+            ..config
+        };
+        let moving = |config| Config {
+            rebind: true,
+            ..config
+        };
         parts.extend([
             Part::new(wide(mode), false),
-            Part::new(wide(leaving(short(mode))), false),
-            Part::new(wide(preempted(short(mode))), false),
-            Part::new(
-                Config {
-                    processes,
-                    ..leaving(preempted(mode))
-                },
-                true,
-            ),
-            Part::new(noisy(mode), false),
-            Part::new(noisy(short(mode)), true),
-            Part::new(
-                Config {
-                    evict: 1,
-                    ..killed(short(mode))
-                },
-                false,
-            ),
+            Part::new(wide(evict), false),
+            Part::new(wide(preempted(short)), false),
+            Part::new(wide(moving(retiring(short))), false),
+            Part::new(wide(moving(dying(short))), false),
+            Part::new(everyone, false),
+            Part::new(leaving(preempted(mode)), true),
+            Part::new(Config { evict: 1, ..mode }, true),
             Part::new(
                 Config {
                     prefetch: 1,
-                    ..killed(short(mode))
+                    ..mode
                 },
-                false,
+                true,
             ),
+            Part::new(
+                Config {
+                    evict: 1,
+                    ..prefetch
+                },
+                true,
+            ),
+            Part::new(preempted(evict), true),
+            Part::new(leaving(evict), false),
+            Part::new(preempted(prefetch), false),
+            Part::new(moving(retiring(prefetch)), false),
+            Part::new(dying(prefetch), false),
         ]);
     }
     parts

@@ -1,7 +1,8 @@
 //! The small parts, and every twin.
 
 use super::chart::chart;
-use super::explore::Limits;
+use super::config::{Config, Twin};
+use super::explore::{Limits, explore};
 use super::suite::{broken, run, small, twins};
 
 const LIMITS: Limits = Limits {
@@ -51,4 +52,30 @@ fn every_twin_fails_the_property_meant_for_it() {
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn sequence_number_is_a_second_safeguard_only() {
+    let eager = Config {
+        eager: true,
+        overflow: true,
+        twin: Some(Twin::IgnoreSequence),
+        ..Config::plain()
+    };
+    for config in [
+        Config { evict: 1, ..eager },
+        Config {
+            kill: true,
+            retire: true,
+            rebind: true,
+            ..eager
+        },
+    ] {
+        let graph = explore(&config, &LIMITS, |_| {});
+        assert!(
+            graph.complete && graph.fault.is_none(),
+            "{}",
+            config.describe()
+        );
+    }
 }
