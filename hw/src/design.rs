@@ -95,3 +95,8 @@ pub fn parts() -> Vec<Design> {
     designs.extend(crate::host::designs());
     designs
 }
+
+/// Designs that are estimated but not simulated: the card in sizes that no named configuration has.
+pub fn sizes() -> Vec<Design> {
+    crate::nic::sizes()
+}

@@ -15,6 +15,7 @@
 //! The line image of a message: header bytes 0 to 31 from the descriptor, then the slot's beats
 //! from byte 32 (frames: 34) up to the message's last beat, whose end the writer has padded with
 //! zeros; then zeros.
+//! Within a cycle: `packet_read` and `transmit_read` follow from `request`.
 
 use super::shape::{BUFFER_ADDRESS_BITS, ENDPOINT_BITS, Shape};
 use super::types::FillRequest;
@@ -64,6 +65,17 @@ impl FillEngine {
 }
 
 impl Leaf for FillEngine {
+    fn combinational(&self) -> &'static [&'static str] {
+        &[
+            "packet_read$payload <- request$payload",
+            "packet_read$valid <- request$payload",
+            "packet_read$valid <- request$valid",
+            "transmit_read$payload <- request$payload",
+            "transmit_read$valid <- request$payload",
+            "transmit_read$valid <- request$valid",
+        ]
+    }
+
     fn body(&self, b: &Body) {
         let shape = &self._shape;
         let request = b.read(&self.request.payload);

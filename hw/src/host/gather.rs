@@ -41,6 +41,20 @@ impl<T: Synth> Gather<T> {
 }
 
 impl<T: Synth> Leaf for Gather<T> {
+    fn combinational(&self) -> &'static [&'static str] {
+        &[
+            "a$ready <- tx$*$ready",
+            "b$ready <- tx$*$ready",
+            "c$ready <- tx$*$ready",
+            "tx$*$payload <- a$payload",
+            "tx$*$payload <- b$payload",
+            "tx$*$payload <- c$payload",
+            "tx$*$valid <- a$valid",
+            "tx$*$valid <- b$valid",
+            "tx$*$valid <- c$valid",
+        ]
+    }
+
     fn body(&self, b: &Body) {
         for (from, to) in [&self.a, &self.b, &self.c].into_iter().zip(&self.tx) {
             b.drive(&to.valid, b.read(&from.valid));

@@ -54,6 +54,15 @@ impl Intake {
 }
 
 impl Leaf for Intake {
+    fn combinational(&self) -> &'static [&'static str] {
+        &[
+            "recall_ack$ready <- recall_ack$valid",
+            "recall_ack$ready <- writeback$valid",
+            "writeback$ready <- recall_ack$valid",
+            "writeback$ready <- writeback$valid",
+        ]
+    }
+
     fn body(&self, b: &Body) {
         let shape = &self._shape;
         let (given, back) = (

@@ -47,6 +47,17 @@ impl RecallPort {
 }
 
 impl Leaf for RecallPort {
+    fn combinational(&self) -> &'static [&'static str] {
+        &[
+            "rx$ready <- recall$ready",
+            "rx$ready <- rx$valid",
+            "rx$ready <- tx$valid",
+            "tx$ready <- recall$ready",
+            "tx$ready <- rx$valid",
+            "tx$ready <- tx$valid",
+        ]
+    }
+
     fn body(&self, b: &Body) {
         // The halves take turns.
         let turn = b.reg("turn_q", 1);

@@ -11,7 +11,8 @@
 //! | `stray` | out | bit | pulse: no line or full queue |
 //!
 //! Latency: 1 cycle. Throughput: 1 load/cycle. Backpressure: from `zeros` only. Outputs other than
-//! `load.ready` follow from registers and the ready of the chosen queue. Ordering: kept for each
+//! `load.ready` follow from registers; `load.ready` and `zeros.valid` also from the ready of the chosen
+//! queue, `load.ready` from `zeros.ready`, in the same cycle. Ordering: kept for each
 //! line. Reset: drops the load inside. Counters: `endpoint_stray_loads`.
 
 use super::shape::{BEAT_BITS, SLOT_BITS, Shape};
@@ -57,37 +58,52 @@ impl LineRouter {
 }
 
 impl Leaf for LineRouter {
+    fn combinational(&self) -> &'static [&'static str] {
+        &[
+            "load$ready <- rx$*$ready",
+            "load$ready <- tx$*$ready",
+            "load$ready <- zeros$ready",
+            "zeros$valid <- rx$*$ready",
+            "zeros$valid <- tx$*$ready",
+        ]
+    }
+
     fn body(&self, b: &Body) {
-        let valid = b.reg("valid_q", 1);
-        let load = b.reg_of::<LineLoad>("load_q");
-        let line = self._shape.decode(b, load.q().field("address"));
+        // The address is decoded on its way into the register, where nothing else is done.
+        let load = b.read(&self.load.payload);
+        let line = self._shape.decode(b, load.field("address"));
         b.unused(line.beat);
+        let item = b.reg_of::<EndpointLoad>("item_q");
+        let preemption = b.reg_data("preemption_q", 1);
+        let valid = b.reg("valid_q", 1);
 
         let mut room = Vec::new();
-        let known = b.wire("known", valid.q() & line.half);
-        let item = b.pack::<EndpointLoad>(&[
-            ("control", line.control),
-            ("index", line.index),
-            ("id", load.q().field("id")),
-            ("exclusive", load.q().field("exclusive")),
-        ]);
-        let item = b.typed::<EndpointLoad>(b.wire("item", item));
+        let mut places = Vec::new();
+        let place = b.reg("place_q", 2 * self._shape.endpoints());
         for (half, ports) in [(!line.tx, &self.rx), (line.tx, &self.tx)] {
             for (endpoint, port) in ports.iter().enumerate() {
-                let here = known & half & line.endpoint.eq_lit(endpoint as u128);
-                let here = b.wire("here", here);
+                let here = place.q().bit(places.len());
+                places.push(line.half & half & line.endpoint.eq_lit(endpoint as u128));
                 b.drive(&port.valid, here);
-                b.drive(&port.payload, item);
+                b.drive(&port.payload, item.q());
                 room.push(here & b.read(&port.ready));
             }
         }
+        let arrives = b.read(&self.load.valid);
         let queued = b.wire("queued", b.tree(&room, |a, c| a | c));
         let zeros = b.wire("answer_zeros", valid.q() & !queued);
         let go = b.wire("go", queued | b.read(&self.zeros.ready));
         let ready = b.wire("ready", !valid.q() | go);
         b.when(ready, || {
-            valid.set(b.read(&self.load.valid));
-            load.set(b.read(&self.load.payload));
+            valid.set(arrives);
+            place.set(b.cat_le(&places) & arrives.repeat(places.len()));
+            item.set(b.pack::<EndpointLoad>(&[
+                ("control", line.control),
+                ("index", line.index),
+                ("id", load.field("id")),
+                ("exclusive", load.field("exclusive")),
+            ]));
+            preemption.set(line.preemption);
         });
         b.drive(&self.load.ready, ready);
         b.drive(&self.zeros.valid, zeros);
@@ -100,13 +116,13 @@ impl Leaf for LineRouter {
                 ("slot", b.zero(SLOT_BITS)),
                 ("beat", b.zero(BEAT_BITS)),
                 ("beats", b.zero(BEAT_BITS)),
-                ("id", load.q().field("id")),
-                ("exclusive", load.q().field("exclusive")),
+                ("id", item.q().field("id")),
+                ("exclusive", item.q().field("exclusive")),
                 ("requester", b.lit(6, NOBODY)),
             ]),
         );
         let stray = b.reg("stray_q", 1);
-        stray.set(zeros & b.read(&self.zeros.ready) & !line.preemption);
+        stray.set(zeros & b.read(&self.zeros.ready) & !preemption.q());
         b.drive(&self.stray, stray.q());
     }
 }

@@ -26,6 +26,7 @@
 //! are outstanding. Ordering: loads in order. Reset: `R0` is first, nothing is held.
 //! Errors: acknowledgements and assignments that nobody asked for change nothing that matters to
 //! another endpoint. Counters: `endpoint_try_again`, `endpoint_delivered`, `endpoint_early_loads`.
+//! Within a cycle: `load.ready` follows from `fill.ready` and from the assignment that arrives.
 
 use super::shape::{BEAT_BITS, ENDPOINT_BITS, INDEX_BITS, SLOT_BITS, Shape};
 use super::types::{Assignment, EndpointLoad, FillRequest, LineEvent, RecallRequest, RxHalfEvents};
@@ -135,6 +136,16 @@ impl<'b> Held<'b> {
 }
 
 impl Leaf for RxHalf {
+    fn combinational(&self) -> &'static [&'static str] {
+        &[
+            "load$ready <- call$payload",
+            "load$ready <- call$valid",
+            "load$ready <- fill$ready",
+            "load$ready <- frame$payload",
+            "load$ready <- frame$valid",
+        ]
+    }
+
     #[allow(
         clippy::too_many_lines,
         reason = "one state machine, read top to bottom"

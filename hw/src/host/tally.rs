@@ -96,6 +96,17 @@ impl SlotReturn {
 }
 
 impl Leaf for SlotReturn {
+    fn combinational(&self) -> &'static [&'static str] {
+        &[
+            "bypass$payload <- rx$payload",
+            "bypass$valid <- rx$payload",
+            "bypass$valid <- rx$valid",
+            "call$payload <- rx$payload",
+            "call$valid <- rx$payload",
+            "call$valid <- rx$valid",
+        ]
+    }
+
     fn body(&self, b: &Body) {
         let (valid, slot) = (b.read(&self.rx.valid), b.read(&self.rx.payload));
         let is_call = slot.lt(b.lit(SLOT_BITS, self._call_slots as u128));

@@ -26,6 +26,7 @@
 //! Errors: an incomplete reply becomes SYSTEM_ERR, an incomplete frame is dropped; a session index
 //! that no handle can have becomes an unassigned kind, which the transmit path counts as malformed.
 //! Counters: `endpoint_incomplete`.
+//! Within a cycle: `load.ready` follows from `fill.ready`.
 
 use super::shape::{BEAT_BITS, ENDPOINT_BITS, INDEX_BITS, SLOT_BITS, Shape};
 use super::types::{EndpointLoad, FillRequest, LineEvent, RecallRequest};
@@ -166,6 +167,10 @@ impl TxHalf {
 }
 
 impl Leaf for TxHalf {
+    fn combinational(&self) -> &'static [&'static str] {
+        &["load$ready <- fill$ready"]
+    }
+
     #[allow(
         clippy::too_many_lines,
         reason = "one state machine, read top to bottom"

@@ -199,3 +199,18 @@ pub fn designs() -> Vec<Design> {
         })
         .collect()
 }
+
+/// Cards of further sizes: they are estimated, so that it is known what an endpoint costs, but not
+/// simulated.
+pub fn sizes() -> Vec<Design> {
+    [(8, "eci-8")]
+        .into_iter()
+        .map(|(workers, name)| {
+            let config = NicConfig::builder().workers(workers).build();
+            nic_design(
+                name,
+                &config.expect("workers alone differ from the defaults"),
+            )
+        })
+        .collect()
+}

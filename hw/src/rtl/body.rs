@@ -20,6 +20,13 @@ pub trait Leaf: Block {
     /// Describes one clock cycle of the block. Called once per elaboration.
     fn body(&self, b: &Body);
 
+    /// Every path from an input to an output within a cycle, as `output <- input`; `*` stands for
+    /// the number in a row of ports. A test holds every block to its list; blocks without one have
+    /// registers at all outputs.
+    fn combinational(&self) -> &'static [&'static str] {
+        &[]
+    }
+
     /// Elaborates the body.
     fn elaborate(&self) -> Elaborated
     where
@@ -27,13 +34,21 @@ pub trait Leaf: Block {
     {
         let body = Body::new(self);
         self.body(&body);
-        body.finish()
+        Elaborated {
+            block: std::any::type_name::<Self>(),
+            declared: self.combinational(),
+            ..body.finish()
+        }
     }
 }
 
 /// A finished body: the source of the Verilog text and of the interpreter.
 pub struct Elaborated {
     pub(crate) graph: Graph,
+    /// Type of the block.
+    pub block: &'static str,
+    /// What [`Leaf::combinational`] lists.
+    pub declared: &'static [&'static str],
 }
 
 /// Builder of one block body.
@@ -539,7 +554,11 @@ impl Body {
                 register.name
             );
         }
-        Elaborated { graph }
+        Elaborated {
+            graph,
+            block: "",
+            declared: &[],
+        }
     }
 }
 

@@ -34,6 +34,7 @@
 //! ```
 
 mod body;
+mod combinational;
 pub mod dut;
 mod expr;
 mod graph;

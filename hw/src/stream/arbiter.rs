@@ -1,7 +1,9 @@
 //! # Arbiter
 //! Merges N streams into one. Round robin: whoever was served goes to the end of the line, so a
 //! requester waits for at most one item (or packet) of each other. In packet mode the choice stays
-//! until an item whose `last` field is set has passed.
+//! until an item whose `last` field is set has passed, and is made a cycle ahead: packets are wide,
+//! and their items are chosen by a register. With nothing to send, the choice stays with whoever
+//! was served last.
 //!
 //! | port | dir | type | contract |
 //! |---|---|---|---|
@@ -9,17 +11,18 @@
 //! | `tx` | out | stream of `T` | their items |
 //! | `from` | out | 8 bits | which input the item on `tx` came from |
 //!
-//! Latency: 1 cycle.
+//! Latency: 1 cycle; in packet mode 2 for the first item of an input that was not served last, when
+//! nothing else was there to send.
 //! Throughput: 1 item/cycle.
-//! Backpressure: lossless; outputs but `rx[i].ready` are registered: ready follows from all `valid`
-//! and from `tx.ready` in the same cycle.
+//! Backpressure: lossless; outputs but `rx[i].ready` are registered: ready follows from `tx.ready`,
+//! and but in packet mode from all `valid`, in the same cycle.
 //! Ordering: kept within each input; packets are not mixed in packet mode.
 //! Reset: drops the item in the output register and forgets an unfinished packet; input 0 is first.
 //! Errors: none. Counters: none.
 
 use crate::design::Design;
 use crate::leaf;
-use crate::rtl::{Body, Expr, Leaf};
+use crate::rtl::{Body, Expr, Leaf, Value};
 use crate::types::{Beat, StreamIn, StreamOut};
 use rust_hdl::prelude::*;
 
@@ -68,7 +71,38 @@ fn lowest<'b>(b: &'b Body, requests: &[Expr<'b>]) -> Vec<Expr<'b>> {
     (0..requests.len()).map(only).collect()
 }
 
+/// One-hot: the first of `requests` among the `later` ones, else the first of all.
+fn fair<'b>(b: &'b Body, requests: &[Expr<'b>], later: Expr<'b>) -> Expr<'b> {
+    let favoured: Vec<_> = (0..requests.len())
+        .map(|i| requests[i] & later.bit(i))
+        .collect();
+    let any_favoured = b.wire("any_favoured", b.tree(&favoured, |a, c| a | c));
+    let (first, second) = (lowest(b, &favoured), lowest(b, requests));
+    let fair: Vec<_> = (0..requests.len())
+        .map(|i| any_favoured.mux(first[i], second[i]))
+        .collect();
+    b.cat_le(&fair)
+}
+
+/// The inputs above the chosen one.
+fn above<'b>(b: &'b Body, chosen: Expr<'b>) -> Expr<'b> {
+    let bits: Vec<_> = (0..chosen.width())
+        .map(|i| match i {
+            0 => b.bit(false),
+            _ => chosen.trunc(i).any(),
+        })
+        .collect();
+    b.cat_le(&bits)
+}
+
 impl<T: Synth> Leaf for Arbiter<T> {
+    fn combinational(&self) -> &'static [&'static str] {
+        match self._packets {
+            false => &["rx$*$ready <- rx$*$valid", "rx$*$ready <- tx$ready"],
+            true => &["rx$*$ready <- tx$ready"],
+        }
+    }
+
     fn body(&self, b: &Body) {
         let ways = self.rx.len();
         assert!(
@@ -81,68 +115,53 @@ impl<T: Synth> Leaf for Arbiter<T> {
         // Bit i: input i comes after the one served last.
         let later = b.reg("later_q", ways);
         let open = b.wire("open", !valid.q() | b.read(&self.tx.ready));
-
         let requests: Vec<_> = self.rx.iter().map(|rx| b.read(&rx.valid)).collect();
-        let favoured: Vec<_> = (0..ways).map(|i| requests[i] & later.q().bit(i)).collect();
-        let any_favoured = b.wire("any_favoured", b.tree(&favoured, |a, c| a | c));
-        let (first, second) = (lowest(b, &favoured), lowest(b, &requests));
-        let fair: Vec<_> = (0..ways)
-            .map(|i| any_favoured.mux(first[i], second[i]))
-            .collect();
-        let mut grants = b.wire("fair", b.cat_le(&fair));
-
-        let last = match self._packets {
-            false => None,
+        let grants = match self._packets {
+            false => {
+                let grants = b.wire("grants", fair(b, &requests, later.q()));
+                b.when(open & grants.any(), || later.set(above(b, grants)));
+                for (index, rx) in self.rx.iter().enumerate() {
+                    b.drive(&rx.ready, open & grants.bit(index));
+                }
+                grants
+            }
             true => {
-                let lasts: Vec<_> = (0..ways)
-                    .map(|i| grants.bit(i) & b.read(&self.rx[i].payload).field("last"))
-                    .collect();
-                // `owner_q` is the input in the middle of a packet, one-hot; zero between packets.
-                let owner = b.reg("owner_q", ways);
-                let in_packet = b.wire("in_packet", owner.q().any());
+                // One-hot: whose turn it is, a packet begun or not.
+                let owner = b.reg_init("owner_q", Value::new(ways, 1));
+                let in_packet = b.reg("in_packet_q", 1);
                 let own: Vec<_> = (0..ways).map(|i| owner.q().bit(i) & requests[i]).collect();
                 let own_last: Vec<_> = (0..ways)
                     .map(|i| owner.q().bit(i) & b.read(&self.rx[i].payload).field("last"))
                     .collect();
-                grants = in_packet.mux(b.cat_le(&own), grants);
-                let last = in_packet.mux(
-                    b.tree(&own_last, |a, c| a | c),
-                    b.tree(&lasts, |a, c| a | c),
-                );
-                b.when(open & grants.any(), || {
-                    owner.set(last.mux(b.zero(ways), grants));
+                let offered = b.wire("offered", b.tree(&own, |a, c| a | c));
+                let last = b.wire("last", b.tree(&own_last, |a, c| a | c));
+                b.when(open & offered, || in_packet.set(!last));
+                let others: Vec<_> = (0..ways).map(|i| requests[i] & !owner.q().bit(i)).collect();
+                let next = b.wire("next", fair(b, &others, later.q()));
+                let ends = offered.mux(open & last, !in_packet.q());
+                b.when(ends & next.any(), || {
+                    owner.set(next);
+                    later.set(above(b, next));
                 });
-                Some(last)
+                for (index, rx) in self.rx.iter().enumerate() {
+                    b.drive(&rx.ready, open & owner.q().bit(index));
+                }
+                b.cat_le(&own)
             }
         };
-        let grants = b.wire("grants", grants);
-        let served = b.wire("served", open & grants.any());
 
+        // The register keeps the choice also while nothing is offered: it costs nothing.
         let choices: Vec<_> = (0..ways)
             .map(|i| (grants.bit(i), b.read(&self.rx[i].payload)))
             .collect();
         let numbers: Vec<_> = (0..ways)
             .map(|i| (grants.bit(i), b.lit(FROM_BITS, i as u128)))
             .collect();
-        b.when(open, || valid.set(grants.any()));
-        b.when(served, || {
+        b.when(open, || {
+            valid.set(grants.any());
             payload.set(b.one_hot(&choices));
             from.set(b.one_hot(&numbers));
         });
-        b.when(served & last.unwrap_or(b.bit(true)), || {
-            // Strictly above the granted input.
-            let above: Vec<_> = (0..ways)
-                .map(|i| match i {
-                    0 => b.bit(false),
-                    _ => grants.trunc(i).any(),
-                })
-                .collect();
-            later.set(b.cat_le(&above));
-        });
-
-        for (index, rx) in self.rx.iter().enumerate() {
-            b.drive(&rx.ready, open & grants.bit(index));
-        }
         b.drive(&self.tx.valid, valid.q());
         b.drive(&self.tx.payload, payload.q());
         b.drive(&self.from, from.q());

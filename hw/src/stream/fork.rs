@@ -45,6 +45,10 @@ impl<T: Synth> Fork<T> {
 }
 
 impl<T: Synth> Leaf for Fork<T> {
+    fn combinational(&self) -> &'static [&'static str] {
+        &["rx$ready <- tx$*$ready"]
+    }
+
     fn body(&self, b: &Body) {
         let ways = self.tx.len();
         assert!(ways > 0, "Fork: no outputs; build it with Fork::new(ways)");

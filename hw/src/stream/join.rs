@@ -37,6 +37,17 @@ pub struct Join<A: Synth, B: Synth, P: Synth> {
 }
 
 impl<A: Synth, B: Synth, P: Synth> Leaf for Join<A, B, P> {
+    fn combinational(&self) -> &'static [&'static str] {
+        &[
+            "a$ready <- a$valid",
+            "a$ready <- b$valid",
+            "a$ready <- tx$ready",
+            "b$ready <- a$valid",
+            "b$ready <- b$valid",
+            "b$ready <- tx$ready",
+        ]
+    }
+
     fn body(&self, b: &Body) {
         assert!(
             A::BITS + B::BITS == P::BITS,

@@ -17,6 +17,8 @@
 //! out. Backpressure: towards `write` and `frame` it waits, towards `rx` it never stalls.
 //! Ordering: kept. Reset: empties it.
 //! Errors: bad frames vanish here, someone else counts them. Counters: `events`.
+//! Within a cycle: `bypass_slot.ready` follows from `rx` and its own `valid`, `write.valid` from
+//! `frame.ready`.
 
 use super::slot_writer::beat_address;
 use super::types::{BypassEvents, BypassFrame, ClassifiedBeat};
@@ -75,6 +77,15 @@ impl BypassQueue {
 }
 
 impl Leaf for BypassQueue {
+    fn combinational(&self) -> &'static [&'static str] {
+        &[
+            "bypass_slot$ready <- bypass_slot$valid",
+            "bypass_slot$ready <- rx$payload",
+            "bypass_slot$ready <- rx$valid",
+            "write$valid <- frame$ready",
+        ]
+    }
+
     fn body(&self, b: &Body) {
         let (rx, valid) = (b.read(&self.rx.payload), b.read(&self.rx.valid));
         let (data, last) = (rx.field("frame.data"), rx.field("frame.last"));

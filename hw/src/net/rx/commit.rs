@@ -23,6 +23,8 @@
 //! Reset: forgets the answer inside.
 //! Errors: no slot, no session, no room for an answer: the frame is dropped and counted.
 //! Counters: all of the receive path.
+//! Within a cycle: `bypass.ready` and `session.ready` follow from the decision, `bypass.ready` also from
+//! `session.valid`.
 
 use super::types::{BypassEvents, BypassFrame, Decision};
 use crate::leaf;
@@ -100,6 +102,16 @@ fn control<'b>(b: &'b Body, kind: RxKind) -> [(Field, Expr<'b>); 2] {
 }
 
 impl Leaf for Commit {
+    fn combinational(&self) -> &'static [&'static str] {
+        &[
+            "bypass$ready <- decision$payload",
+            "bypass$ready <- decision$valid",
+            "bypass$ready <- session$valid",
+            "session$ready <- decision$payload",
+            "session$ready <- decision$valid",
+        ]
+    }
+
     fn body(&self, b: &Body) {
         let (decision, valid) = (b.read(&self.decision.payload), b.read(&self.decision.valid));
         let session = b.read(&self.session.payload);

@@ -20,6 +20,7 @@
 //! Backpressure: none towards `rx`; `bypass.ready` does not depend on any input.
 //! Ordering: kept. Reset: forgets the frame inside, its slot with it (the free list is reset too).
 //! Errors: a call that finds no slot is not written and marked. Counters: none.
+//! Within a cycle: `call_slot.ready` follows from `rx`.
 
 use super::types::{ClassifiedBeat, SlotTaken};
 use crate::leaf;
@@ -104,6 +105,13 @@ fn merge<'b>(b: &'b Body, previous: Expr<'b>, next: Expr<'b>, words: Expr<'b>) -
 }
 
 impl Leaf for SlotWriter {
+    fn combinational(&self) -> &'static [&'static str] {
+        &[
+            "call_slot$ready <- rx$payload",
+            "call_slot$ready <- rx$valid",
+        ]
+    }
+
     fn body(&self, b: &Body) {
         let beat_bits = self._slot_beats.ilog2() as usize;
         let (rx, valid) = (b.read(&self.rx.payload), b.read(&self.rx.valid));

@@ -23,6 +23,8 @@
 //! Throughput: 1 job in 3 cycles, long messages 1 beat/cycle with a bubble between.
 //! Backpressure: `ready` falls while a job is read or there is no room.
 //! Reset: no job.
+//! Within a cycle: `message.ready` and `reply.ready` also follow from both rooms, `lines_read` and `check`
+//! from them and from `reply.valid`, `peer` from `verdict`.
 
 use super::types::{AdmitEvents, FrameForm, GatherBeat, SessionCheck, SessionVerdict};
 use crate::leaf;
@@ -84,6 +86,29 @@ impl Admit {
 }
 
 impl Leaf for Admit {
+    fn combinational(&self) -> &'static [&'static str] {
+        &[
+            "check$payload <- message$payload",
+            "check$valid <- message$payload",
+            "check$valid <- message$valid",
+            "check$valid <- queue_room",
+            "check$valid <- reply$valid",
+            "check$valid <- room",
+            "lines_read$payload <- message$payload",
+            "lines_read$valid <- message$valid",
+            "lines_read$valid <- queue_room",
+            "lines_read$valid <- reply$valid",
+            "lines_read$valid <- room",
+            "message$ready <- queue_room",
+            "message$ready <- reply$valid",
+            "message$ready <- room",
+            "peer$payload <- verdict",
+            "reply$ready <- message$valid",
+            "reply$ready <- queue_room",
+            "reply$ready <- room",
+        ]
+    }
+
     fn body(&self, b: &Body) {
         let message = b.read(&self.message.payload);
         let reply = b.read(&self.reply.payload);

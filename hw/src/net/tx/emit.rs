@@ -17,6 +17,7 @@
 //! Throughput: 1 beat/cycle, one bubble before a raw frame.
 //! Backpressure: none on `checksum`: `room` is asked for first; lossless on `mac` and `body`.
 //! Reset: empty.
+//! Within a cycle: `body.ready` follows from `body.valid` and `mac.ready`.
 
 use super::types::{AdmitEvents, Frame, FrameHead, NeighbourHit};
 use crate::leaf;
@@ -95,6 +96,10 @@ fn first_beat<'b>(b: &'b Body, frame: Expr<'b>, own_mac: Expr<'b>) -> Expr<'b> {
 }
 
 impl Leaf for Emit {
+    fn combinational(&self) -> &'static [&'static str] {
+        &["body$ready <- body$valid", "body$ready <- mac$ready"]
+    }
+
     fn body(&self, b: &Body) {
         let config = b.read(&self.settings);
         b.unused(config.field("ipv4"));
@@ -140,34 +145,57 @@ impl Leaf for Emit {
             ("checksum_wire", b.read(&self.checksum.payload)),
             ("neighbour_miss", !known & !head.field("raw")),
         ]);
-        b.when(push, || {
+        // The frame that is sent stands in a register, with what its current step does; the rest of
+        // the queue is memory. The register counts as a place of the queue.
+        let front_valid = b.reg("front_valid_q", 1);
+        let front = b.reg_of::<Frame>("front_q");
+        let steps_left = b.reg_data("steps_left_q", 8);
+        let bodies_left = b.reg_data("bodies_left_q", 8);
+        let first = b.reg_data("first_q", 1);
+        let second = b.reg_data("second_q", 1);
+        let last = b.reg_data("last_q", 1);
+        let takes = b.reg_data("takes_q", 1);
+        let out_valid = b.reg("out_valid_q", 1);
+        let free = b.wire("free", !out_valid.q() | b.read(&self.mac.ready));
+        let able = front_valid.q() & (!takes.q() | b.read(&self.body.valid));
+        let go = b.wire("go", able & free);
+        let pop = b.wire("pop", go & last.q());
+        b.drive(&self.body.ready, go & takes.q());
+        let refill = b.wire("refill", pop | !front_valid.q());
+        let stored = b.wire("stored", write_index.q().ne(read_index.q()));
+        b.when(push & !(refill & !stored), || {
             queue.write(write_index.q(), frame);
             write_index.set(write_index.q().inc());
         });
-
-        // One step a cycle.
-        let frame = b.typed::<Frame>(b.wire("frame", queue.read_now(read_index.q())));
-        let head = frame.field("head");
-        let raw = head.field("raw");
-        let step = b.reg("step_q", 8);
-        let first = step.q().eq_lit(0);
-        let second = step.q().eq_lit(1);
-        let last = b.wire("last_step", step.q().eq(head.field("last_step")));
-        let takes = b.wire("takes_body", step.q().lt(head.field("body_beats")));
-        let out_valid = b.reg("out_valid_q", 1);
-        let free = !out_valid.q() | b.read(&self.mac.ready);
-        let able = queued.q().any() & (!takes | b.read(&self.body.valid));
-        let go = b.wire("go", able & free);
-        let pop = b.wire("pop", go & last);
-        b.drive(&self.body.ready, go & takes);
-        b.when(go, || step.set(step.q().inc()));
-        b.when(pop, || {
-            step.set(b.zero(8));
-            read_index.set(read_index.q().inc());
-        });
+        b.when(refill & stored, || read_index.set(read_index.q().inc()));
         b.when(push.ne(pop), || {
             queued.set(push.mux(queued.q().inc(), queued.q().dec()));
         });
+        let next = b.wire("next", stored.mux(queue.read_now(read_index.q()), frame));
+        let next_head = b.typed::<Frame>(next).field("head");
+        b.when(refill, || {
+            front_valid.set(stored | push);
+            front.set(next);
+            steps_left.set(next_head.field("last_step"));
+            last.set(!next_head.field("last_step").any());
+            bodies_left.set(next_head.field("body_beats"));
+            takes.set(next_head.field("body_beats").any());
+            first.set(b.bit(true));
+            second.set(b.bit(false));
+        })
+        .or_when(go, || {
+            steps_left.set(steps_left.q().dec());
+            last.set(steps_left.q().eq_lit(1));
+            // Meaningless once no body is left.
+            bodies_left.set(bodies_left.q().dec());
+            takes.set(takes.q() & bodies_left.q().ne(b.lit(8, 1)));
+            first.set(b.bit(false));
+            second.set(first.q());
+        });
+        let frame = front.q();
+        let head = frame.field("head");
+        let raw = head.field("raw");
+        let (first, second, last, takes) = (first.q(), second.q(), last.q(), takes.q());
 
         // The beat.
         let current = b.read(&self.body.payload) & takes.repeat(512);
@@ -241,7 +269,7 @@ impl Leaf for Emit {
         );
         b.assert(
             "body_comes_before_its_frame",
-            !(queued.q().any() & takes) | b.read(&self.body.valid),
+            !(front_valid.q() & takes) | b.read(&self.body.valid),
         );
     }
 }

@@ -55,17 +55,29 @@ impl NeighbourTable {
     }
 }
 
-/// The lowest set bit alone, in logarithmic depth.
-fn lowest<'b>(b: &'b Body, flags: Expr<'b>) -> Expr<'b> {
-    let width = flags.width();
-    let up = |value: Expr<'b>, by: usize| b.cat(&[value.trunc(width - by), b.zero(by)]);
-    let mut at_or_above = flags;
-    let mut distance = 1;
-    while distance < width {
-        at_or_above = at_or_above | up(at_or_above, distance);
-        distance *= 2;
-    }
-    at_or_above & !up(at_or_above, 1)
+/// Entries of a group: the lowest match is found in each group, then among the groups.
+const GROUP: usize = 16;
+
+/// Each flag without those above the lowest.
+fn lowest<'b>(b: &'b Body, flags: &[Expr<'b>]) -> Vec<Expr<'b>> {
+    let alone = |index: usize| match index {
+        0 => flags[0],
+        _ => flags[index] & !b.tree(&flags[..index], |x, y| x | y),
+    };
+    (0..flags.len()).map(alone).collect()
+}
+
+/// Number of the only flag that is set; flag 0 shows in no bit.
+fn number<'b>(b: &'b Body, flags: &[Expr<'b>]) -> Expr<'b> {
+    let bit = |bit: u32| {
+        let having: Vec<_> = (0..flags.len())
+            .filter(|index| index >> bit & 1 == 1)
+            .map(|index| flags[index])
+            .collect();
+        b.tree(&having, |x, y| x | y)
+    };
+    let bits: Vec<_> = (0..flags.len().ilog2()).map(bit).collect();
+    b.cat_le(&bits)
 }
 
 impl Leaf for NeighbourTable {
@@ -108,35 +120,52 @@ impl Leaf for NeighbourTable {
         matched.set(b.cat_le(&matches) & !written);
         matched_valid.set(b.read(&self.lookup.valid));
 
-        // Second cycle: the number of the lowest match.
+        // Second cycle: whether each group has a match, and the number of its lowest.
+        let size = count.min(GROUP);
+        let groups = count / size;
         let matched_now = matched.q() & !written;
-        let first = b.wire("first", lowest(b, matched_now));
-        // Entry 0 has number 0: it shows in no bit.
-        b.unused(first.bit(0));
-        let number: Vec<_> = (0..bits)
-            .map(|bit| {
-                let having: Vec<_> = (0..count)
-                    .filter(|index| index >> bit & 1 == 1)
-                    .map(|index| first.bit(index))
-                    .collect();
-                b.cat_le(&having).any()
-            })
-            .collect();
-        let found = b.reg_data("found_q", bits);
-        let found_hit = b.reg_data("found_hit_q", 1);
+        let (mut any, mut places) = (Vec::new(), Vec::new());
+        for group in 0..groups {
+            let flags: Vec<_> = (group * size..(group + 1) * size)
+                .map(|index| matched_now.bit(index))
+                .collect();
+            any.push(b.tree(&flags, |x, y| x | y));
+            let alone = lowest(b, &flags);
+            places.push(number(b, &alone));
+        }
+        let found = b.reg_data("found_q", groups);
         let found_valid = b.reg("found_valid_q", 1);
-        found.set(b.cat_le(&number));
-        found_hit.set(matched_now.any());
+        found.set(b.cat_le(&any));
         found_valid.set(matched_valid.q());
 
-        // Third cycle: its MAC.
+        // Third cycle: the MAC of that entry of each group, and the lowest group among them.
+        let found: Vec<_> = (0..groups).map(|group| found.q().bit(group)).collect();
+        let macs: Vec<_> = lowest(b, &found)
+            .into_iter()
+            .zip(places)
+            .enumerate()
+            .map(|(group, (first, place))| {
+                let bits = size.trailing_zeros() as usize;
+                let at = b.reg_data(&format!("place_{group}_q"), bits);
+                at.set(place);
+                let name = format!("macs_{group}");
+                let macs = b.memory(&name, size, 48, MemoryStyle::Distributed);
+                let here = written.slice(group * size, size).any();
+                b.when(here, || {
+                    macs.write(write_index.trunc(bits), entry.field("mac"))
+                });
+                (first, macs.read_now(at.q()))
+            })
+            .collect();
         let hit = b.reg_data("hit_q", 1);
-        b.when(found_valid.q(), || hit.set(found_hit.q()));
-        let word = words.read(found_valid.q(), found.q());
-        b.unused(word.trunc(32));
+        let mac = b.reg_data("mac_q", 48);
+        b.when(found_valid.q(), || {
+            hit.set(b.tree(&found, |x, y| x | y));
+            mac.set(b.one_hot(&macs));
+        });
         b.drive(
             &self.result,
-            b.pack::<NeighbourHit>(&[("hit", hit.q()), ("mac", word.slice(32, 48))]),
+            b.pack::<NeighbourHit>(&[("hit", hit.q()), ("mac", mac.q())]),
         );
 
         // Read back.
