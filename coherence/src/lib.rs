@@ -12,7 +12,9 @@
 //! | [`cache`] | what a host's cache does with the messages of a line |
 //! | [`lines`] | sets of an endpoint's lines |
 //! | [`check`] | every state of a system made of these, visited |
+//! | [`planner`] | which lines may be active together on Enzian |
 //! | [`profile`] | delays and limits of ECI, CXL and PCIe |
+//! | [`published`] | what was measured on Enzian |
 
 pub mod cache;
 pub mod check;
@@ -20,7 +22,9 @@ pub mod home;
 pub mod layout;
 pub mod lines;
 pub mod message;
+pub mod planner;
 pub mod profile;
+pub mod published;
 
 pub use layout::{EndpointLayout, LayoutError, LineRole, Parity};
 pub use message::LineAddress;

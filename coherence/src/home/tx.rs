@@ -106,9 +106,9 @@ enum Phase<D> {
 /// taken for the request to send the next message.
 ///
 /// Eager mode: only T0 is used, and the host gives lines back itself. When T0 comes back valid with
-/// the expected sequence number, overflow lines that the message needs and that the host still holds
-/// are recalled (their writeback is under way, or they were prefetched since); then the message is
-/// offered. Once it is taken the next sequence number is expected. A load of T0 that was sent after
+/// the expected sequence number, overflow lines that the message needs and that the host may still hold, or that
+/// never came, are recalled (their writeback is under way, or an eviction took the control line
+/// first); then the message is offered. Once it is taken the next sequence number is expected. A load of T0 that was sent after
 /// its writeback is behind it, so its fill says that the message was taken and that all lines may be
 /// written again: that is the whole flow control.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -260,7 +260,9 @@ impl<D: TxContent> TxHome<D> {
             self.phase = Phase::Overflow(None, control, needed);
             let mut lines = LineSet::default();
             let here = (0..needed.min(self.config.overflow_lines)).map(LineRole::TxOverflow);
-            for line in here.filter(|&line| self.held.contains(line)) {
+            for line in
+                here.filter(|&line| self.held.contains(line) || !self.present.contains_key(&line))
+            {
                 lines.insert(line);
             }
             self.recall(lines, actions);
