@@ -11,6 +11,7 @@ use lauberhorn_interface::hash::content_hash;
 use lauberhorn_interface::registers::{Reset, address, bits, register, registers};
 use thiserror::Error;
 
+use crate::endpoint::TxMode;
 use crate::lines::{Registers, RegistersError};
 use crate::service::Services;
 use crate::tables::{Tables, TablesError, mac_words};
@@ -74,6 +75,10 @@ pub struct Settings {
     pub block_time_cycles: u32,
     /// Hand unicast frames for other MAC addresses to the bypass.
     pub promiscuous: bool,
+    /// Bit `i`: worker endpoint `i + 1` carries bare frames instead of calls.
+    pub raw_workers: u16,
+    /// How the workers will send.
+    pub tx_mode: TxMode,
     /// Empty the tables first; not needed right after a reset.
     pub clear_tables: bool,
 }
@@ -153,9 +158,12 @@ pub async fn bring_up(
     write_checked(card, "block_time_cycles", settings.block_time_cycles).await?;
     tables.install(card, services).await?;
 
+    write_checked(card, "raw_worker", settings.raw_workers.into()).await?;
     write_checked(card, "worker_enable", (1 << config.workers()) - 1).await?;
     let control = bits::control::ENABLE.set(0, 1);
     let control = bits::control::PROMISCUOUS.set(control, settings.promiscuous.into());
+    let eager = settings.tx_mode == TxMode::Eager;
+    let control = bits::control::EAGER_TX.set(control, eager.into());
     write_checked(card, "control", control).await?;
     Ok(Card { config, tables })
 }

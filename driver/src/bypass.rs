@@ -1,12 +1,13 @@
 //! # Bypass: all that is not an RPC
 //! Endpoint 0 carries whole Ethernet frames between the card and the host's own network stack,
-//! which answers ARP and ICMP and serves every port that is no RPC port.
+//! which answers ARP and ICMP and serves every port that is no RPC port. A worker endpoint that was
+//! made raw does the same.
 
 use lauberhorn_coherence::EndpointLayout;
 use lauberhorn_interface::line::{RxKind, TxKind};
 
 use crate::endpoint::tx::TxMessage;
-use crate::endpoint::{EndpointError, RxEndpoint, RxEvent, TxEndpoint, TxMode};
+use crate::endpoint::{EndpointError, Mode, RxEndpoint, RxEvent, TxEndpoint};
 use crate::lines::Lines;
 use crate::stack::HostStack;
 
@@ -36,19 +37,21 @@ pub struct Bypass<L, S> {
 }
 
 impl<L: Lines, S: HostStack> Bypass<L, S> {
-    /// The bypass of a card that was just reset; frames are up to `max_frame_bytes` long.
+    /// The bypass of a card that was just reset, on [`BYPASS_ENDPOINT`] or on a raw worker's
+    /// endpoint; frames are up to `max_frame_bytes` long.
     pub fn new(
         lines: L,
         stack: S,
         layout: &EndpointLayout,
+        endpoint: usize,
         max_frame_bytes: usize,
-        mode: TxMode,
+        mode: Mode,
     ) -> Result<Self, EndpointError> {
-        let tx = TxEndpoint::new(layout, BYPASS_ENDPOINT, mode)?;
+        let tx = TxEndpoint::new(layout, endpoint, mode.tx)?;
         Ok(Self {
             lines,
             stack,
-            rx: RxEndpoint::new(layout, BYPASS_ENDPOINT)?,
+            rx: RxEndpoint::new(layout, endpoint, mode.rx)?,
             frame_limit_bytes: tx.limit_bytes(TxKind::Frame).min(max_frame_bytes),
             tx,
             stats: BypassStats::default(),
@@ -76,13 +79,15 @@ impl<L: Lines, S: HostStack> Bypass<L, S> {
     /// Waits for one frame or the end of the block time, then sends all that the stack has to
     /// send. False when the card wants the core back.
     pub async fn step(&mut self) -> Result<bool, EndpointError> {
+        self.tx.prepare(&self.lines);
         match self.rx.receive(&self.lines).await? {
             RxEvent::Message(header) if header.kind == RxKind::Frame => {
+                self.tx.settled();
                 self.stats.received += 1;
                 self.stack.receive(self.rx.body());
             }
             RxEvent::Message(_) => {
-                let endpoint = BYPASS_ENDPOINT;
+                let endpoint = self.rx.endpoint();
                 return Err(EndpointError::WrongKind {
                     endpoint,
                     kind: "CALL",

@@ -8,7 +8,7 @@ use lauberhorn_coherence::EndpointLayout;
 use lauberhorn_interface::line::{RxHeader, RxKind, TxKind};
 
 use crate::endpoint::tx::TxMessage;
-use crate::endpoint::{EndpointError, RxEndpoint, RxEvent, TxEndpoint, TxMode};
+use crate::endpoint::{EndpointError, Mode, RxEndpoint, RxEvent, TxEndpoint};
 use crate::lines::Lines;
 use crate::service::{AcceptError, Outcome, Request, Serve};
 
@@ -81,14 +81,14 @@ impl<L: Lines, O: Observer> Worker<L, O> {
         layout: &EndpointLayout,
         endpoint: usize,
         mtu_bytes: usize,
-        mode: TxMode,
+        mode: Mode,
     ) -> Result<Self, EndpointError> {
-        let tx = TxEndpoint::new(layout, endpoint, mode)?;
+        let tx = TxEndpoint::new(layout, endpoint, mode.tx)?;
         let in_mtu = mtu_bytes.saturating_sub(REPLY_OVERHEAD_BYTES);
         Ok(Self {
             lines,
             observer,
-            rx: RxEndpoint::new(layout, endpoint)?,
+            rx: RxEndpoint::new(layout, endpoint, mode.rx)?,
             results: Vec::new(),
             results_limit_bytes: tx.limit_bytes(TxKind::Reply).min(in_mtu),
             tx,
@@ -117,6 +117,7 @@ impl<L: Lines, O: Observer> Worker<L, O> {
 
     /// Waits once, and serves the call if there is one.
     pub async fn step(&mut self, services: &impl Serve) -> Result<Step, EndpointError> {
+        self.tx.prepare(&self.lines);
         match self.rx.receive(&self.lines).await? {
             RxEvent::Message(header) => self.serve(services, &header).await.map(Step::Served),
             RxEvent::TryAgain => {
@@ -139,6 +140,7 @@ impl<L: Lines, O: Observer> Worker<L, O> {
                 kind: "FRAME",
             });
         }
+        self.tx.settled();
         self.observer.at(Stage::Received, header).await;
         let request = Request {
             function: header.function,

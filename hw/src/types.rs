@@ -316,6 +316,8 @@ pub struct TxConfig {
     pub mac: Bits<48>,
     /// Own IPv4 address, first byte on the wire least significant.
     pub ipv4: Bits<32>,
+    /// Workers that send bare frames instead of replies; bit 0 is endpoint 1.
+    pub raw_worker: Bits<16>,
 }
 
 /// What the endpoints need to know of the register file.
@@ -325,6 +327,10 @@ pub struct HostConfig {
     pub worker_enable: Bits<16>,
     /// Workers that are asked to retire at their next wait; bit 0 is endpoint 1.
     pub worker_retire: Bits<16>,
+    /// Workers that are given bare frames instead of calls; bit 0 is endpoint 1.
+    pub raw_worker: Bits<16>,
+    /// Control lines that are written back are sent.
+    pub eager_tx: Bit,
     /// A deferred load is answered TRY_AGAIN after this many cycles.
     pub block_time_cycles: Bits<32>,
 }

@@ -115,7 +115,9 @@ mod tests {
     #[test]
     fn canonical_text_holds_facts_and_no_documentation() {
         let text = canonical_text();
-        assert!(text.contains("register control 0014 RW 00000000 enable[0;1] promiscuous[1;1]\n"));
+        assert!(text.contains(
+            "register control 0014 RW 00000000 enable[0;1] promiscuous[1;1] eager_tx[2;1]\n"
+        ));
         assert!(text.contains("register rx_call_dispatched 0400 RO count[0;32]\n"));
         assert!(text.contains("line rx function [64;64]\n"));
         assert!(text.contains("rx kind Call 2 true\n"));

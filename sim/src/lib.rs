@@ -4,6 +4,7 @@ mod channel;
 pub mod csr;
 pub mod host;
 pub mod lockstep;
+pub mod loopback;
 pub mod model;
 pub mod monitor;
 pub mod nic_model;

@@ -15,6 +15,7 @@ use lauberhorn_driver::lines::{Lines, LinesError, Registers, RegistersError, STO
 
 use crate::csr::{CsrMaster, RegisterAccess, Ticket};
 use crate::host::{CoreEvent, CoreOp, CoreReply, Host, LineBytes};
+use crate::system::SoftwareCost;
 
 /// Bytes of the register window.
 const REGISTER_BYTES: usize = 1 << 16;
@@ -39,6 +40,8 @@ struct Mailbox {
     prefetches: Vec<(u32, bool)>,
     cycle: u64,
     gone: Option<String>,
+    /// A message has come whose overflow lines were not loaded yet.
+    overflow_follows: bool,
 }
 
 /// A task's view of its core: lines, registers and time.
@@ -47,6 +50,7 @@ pub struct SimCore {
     mailbox: Rc<RefCell<Mailbox>>,
     line_bytes: usize,
     line_count: usize,
+    cost: SoftwareCost,
 }
 
 /// Completes when the executor has put a completion into the mailbox.
@@ -129,6 +133,24 @@ impl SimCore {
         })
     }
 
+    async fn load_lines(&self, lines: &[LineAddress], data: &mut [u8]) -> Result<(), LinesError> {
+        if data.len() != lines.len() * self.line_bytes {
+            let line_bytes = self.line_bytes;
+            return Err(LinesError::Shape {
+                offset: 0,
+                len: data.len(),
+                line_bytes,
+            });
+        }
+        let addresses = lines.iter().map(|&line| self.check_line(line));
+        let op = CoreOp::Load(addresses.collect::<Result<_, _>>()?);
+        let loaded = self.core(op).await?;
+        for (chunk, line) in data.chunks_exact_mut(self.line_bytes).zip(&loaded) {
+            chunk.copy_from_slice(&line[..self.line_bytes]);
+        }
+        Ok(())
+    }
+
     async fn register(&self, access: RegisterAccess) -> Result<u32, RegistersError> {
         self.alive()
             .map_err(|reason| RegistersError::Gone { reason })?;
@@ -152,25 +174,20 @@ impl Lines for SimCore {
     }
 
     async fn load(&self, line: LineAddress, data: &mut [u8]) -> Result<(), LinesError> {
-        self.load_many(&[line], data).await
+        self.load_lines(&[line], data).await?;
+        // What the driver loads alone is a control line; bit 0 says that it brought a message.
+        if data.first().is_some_and(|first| first & 1 == 1) {
+            self.delay(self.cost.control_cycles).await;
+            self.mailbox.borrow_mut().overflow_follows = true;
+        }
+        Ok(())
     }
 
     async fn load_many(&self, lines: &[LineAddress], data: &mut [u8]) -> Result<(), LinesError> {
-        if data.len() != lines.len() * self.line_bytes {
-            let line_bytes = self.line_bytes;
-            return Err(LinesError::Shape {
-                offset: 0,
-                len: data.len(),
-                line_bytes,
-            });
+        if std::mem::take(&mut self.mailbox.borrow_mut().overflow_follows) {
+            self.delay(self.cost.overflow_cycles).await;
         }
-        let addresses = lines.iter().map(|&line| self.check_line(line));
-        let op = CoreOp::Load(addresses.collect::<Result<_, _>>()?);
-        let loaded = self.core(op).await?;
-        for (chunk, line) in data.chunks_exact_mut(self.line_bytes).zip(&loaded) {
-            chunk.copy_from_slice(&line[..self.line_bytes]);
-        }
-        Ok(())
+        self.load_lines(lines, data).await
     }
 
     async fn load_exclusive(&self, line: LineAddress) -> Result<(), LinesError> {
@@ -242,18 +259,18 @@ pub struct Lockstep {
     slots: Vec<Slot>,
     line_bytes: usize,
     line_count: usize,
-    op_cycles: u64,
+    cost: SoftwareCost,
     next_ticket: Ticket,
 }
 
 impl Lockstep {
-    /// No tasks yet. `op_cycles` is what software costs before each operation.
-    pub fn new(core_count: usize, layout: &EndpointLayout, op_cycles: u64) -> Lockstep {
+    /// No tasks yet.
+    pub fn new(core_count: usize, layout: &EndpointLayout, cost: SoftwareCost) -> Lockstep {
         Lockstep {
             slots: (0..core_count).map(|_| Slot::default()).collect(),
             line_bytes: layout.line_bytes(),
             line_count: layout.aperture_lines(),
-            op_cycles,
+            cost,
             next_ticket: 0,
         }
     }
@@ -273,6 +290,7 @@ impl Lockstep {
             mailbox: slot.mailbox.clone(),
             line_bytes: self.line_bytes,
             line_count: self.line_count,
+            cost: self.cost,
         };
         slot.task = Some(Box::pin(task(core)));
         slot.wake = Some((0, Completion::Start));
@@ -380,7 +398,8 @@ impl Lockstep {
         }
         match request {
             Some(Request::Core(op)) => {
-                host.core_mut(core_idx).submit(op, cycle + self.op_cycles);
+                host.core_mut(core_idx)
+                    .submit(op, cycle + self.cost.op_cycles);
             }
             Some(Request::Register(access)) => {
                 slot.ticket = Some(self.next_ticket);

@@ -9,7 +9,8 @@ use std::time::Duration;
 
 use lauberhorn_coherence::{EndpointLayout, InterconnectProfile};
 use lauberhorn_driver::bringup::{BringUpError, Settings, bring_up};
-use lauberhorn_driver::endpoint::TxMode;
+use lauberhorn_driver::bypass::BYPASS_ENDPOINT;
+use lauberhorn_driver::endpoint::Mode;
 use lauberhorn_driver::lines::{Registers, RegistersError};
 use lauberhorn_driver::service::ServiceError;
 use lauberhorn_driver::services::examples;
@@ -71,8 +72,10 @@ pub struct Stand {
     pub profile: InterconnectProfile,
     /// Workers that run; the others of the card stay idle.
     pub workers: usize,
-    /// How replies leave the cores.
-    pub mode: TxMode,
+    /// Bit `i`: worker endpoint `i + 1` carries bare frames; the caller runs something on it.
+    pub raw_workers: u16,
+    /// How messages cross the lines.
+    pub mode: Mode,
     /// The card's MAC address.
     pub mac: [u8; 6],
     /// The card's IPv4 address.
@@ -104,14 +107,15 @@ impl Stand {
         Self {
             card: card.to_string(),
             workers: profile.configuration().workers(),
+            raw_workers: 0,
+            cost: SoftwareCost::from_profile(&profile, CORE_CLOCK_HZ),
             profile,
-            mode: TxMode::Recall,
+            mode: Mode::RECALL,
             mac: [2, 0, 0, 0, 0, 1],
             address: Ipv4Addr::new(192, 0, 2, 1),
             pacing: Pacing::hundred_gigabit(CORE_CLOCK_HZ),
             stall_chance_256: 0,
             eviction_chance_65536: 0,
-            cost: SoftwareCost::default(),
             block_time_cycles: 10_000,
             record: false,
             seed: Seed::DEFAULT,
@@ -159,6 +163,8 @@ impl Stand {
             address: self.address,
             block_time_cycles: self.block_time_cycles,
             promiscuous: false,
+            raw_workers: self.raw_workers,
+            tx_mode: self.mode.tx,
             clear_tables: false,
         };
         let rules = Rules::new(&settings, &services, config.mtu_bytes());
@@ -194,7 +200,7 @@ impl Stand {
             bring_up(&core, &settings, &installed).await
         })??;
         system.spawn_workers(&shared, self.mode, self.workers);
-        system.spawn_bypass(stack, self.mode);
+        system.spawn_bypass(stack, BYPASS_ENDPOINT, self.mode);
         Ok(Running { system, now })
     }
 }
@@ -226,6 +232,20 @@ impl Running {
             now.set(system.cycle());
             system.is_quiet_for(quiet_cycles)
         })?)
+    }
+
+    /// Runs until all frames are played and every call has its answer.
+    ///
+    /// # Errors
+    /// When the run fails or that takes more than `limit_cycles`.
+    pub fn finish_calls(&mut self, limit_cycles: u64) -> Result<u64, StandError> {
+        let now = self.now.clone();
+        Ok(self
+            .system
+            .run_until("an answer to every call", limit_cycles, |system| {
+                now.set(system.cycle());
+                system.pending_frames() == 0 && system.scoreboard().open_calls() == 0
+            })?)
     }
 
     /// Reads every counter and gauge through the register port.

@@ -2,6 +2,7 @@
 //! know, with good calls in between, while host, MAC and caches stall and evict at random.
 
 use lauberhorn_coherence::InterconnectProfile;
+use lauberhorn_driver::endpoint::Mode;
 use lauberhorn_driver::services::{adder, echo, examples};
 use lauberhorn_interface::counters::Counter;
 use lauberhorn_sim::seed::Seed;
@@ -25,11 +26,12 @@ const GROUP_LIMIT_CYCLES: u64 = 500_000;
 /// Longer than the longest wait of a worker, so that every endpoint has come back to idle.
 const QUIET_CYCLES: u64 = 12_000;
 
-fn withstands(profile: InterconnectProfile, frames: usize) {
+fn withstands(profile: InterconnectProfile, mode: Mode, frames: usize) {
     let root = Seed::from_environment();
     println!("reproduce with {root} cargo test -p lauberhorn-sim --test hostile");
-    let seed = root.child(profile.name);
+    let seed = root.child(&format!("{} {mode:?}", profile.name));
     let mut stand = Stand::new(profile);
+    stand.mode = mode;
     stand.stall_chance_256 = 60;
     stand.eviction_chance_65536 = 400;
     stand.block_time_cycles = 3000;
@@ -86,15 +88,30 @@ fn withstands(profile: InterconnectProfile, frames: usize) {
 
 #[test]
 fn eci_withstands_hostile_traffic() {
-    withstands(InterconnectProfile::ECI, 60_000);
+    withstands(InterconnectProfile::ECI, Mode::RECALL, 40_000);
+}
+
+#[test]
+fn eager_eci_withstands_hostile_traffic() {
+    withstands(InterconnectProfile::ECI, Mode::EAGER, 20_000);
 }
 
 #[test]
 fn cxl_withstands_hostile_traffic() {
-    withstands(InterconnectProfile::CXL, 20_000);
+    withstands(InterconnectProfile::CXL, Mode::RECALL, 10_000);
+}
+
+#[test]
+fn eager_cxl_withstands_hostile_traffic() {
+    withstands(InterconnectProfile::CXL, Mode::EAGER, 10_000);
 }
 
 #[test]
 fn pcie_withstands_hostile_traffic() {
-    withstands(InterconnectProfile::PCIE, 20_000);
+    withstands(InterconnectProfile::PCIE, Mode::RECALL, 10_000);
+}
+
+#[test]
+fn eager_pcie_withstands_hostile_traffic() {
+    withstands(InterconnectProfile::PCIE, Mode::EAGER, 10_000);
 }

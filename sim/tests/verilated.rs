@@ -3,6 +3,8 @@
 
 #[path = "verilated/designs.rs"]
 mod designs;
+#[path = "verilated/loopback.rs"]
+mod loopback;
 #[path = "verilated/model.rs"]
 mod model;
 #[path = "verilated/speed.rs"]

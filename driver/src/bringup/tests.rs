@@ -8,6 +8,8 @@ fn settings() -> Settings {
         address: Ipv4Addr::new(192, 0, 2, 1),
         block_time_cycles: 5000,
         promiscuous: false,
+        raw_workers: 0b10,
+        tx_mode: TxMode::Recall,
         clear_tables: true,
     }
 }
@@ -56,10 +58,12 @@ fn comes_up_again_over_what_another_driver_left() {
     let few = Services::new(1);
     let settings = Settings {
         promiscuous: true,
+        tx_mode: TxMode::Eager,
         ..settings()
     };
     let card = run(bring_up(&registers, &settings, &few)).unwrap();
-    assert_eq!(registers.value("control"), 3);
+    assert_eq!(registers.value("control"), 7);
+    assert_eq!(registers.value("raw_worker"), 0b10);
     assert!(registers.table("service").is_empty());
     run(card.tables.verify(&registers)).unwrap();
     run(stop(&registers)).unwrap();
@@ -109,6 +113,7 @@ fn refuses_an_illegal_configuration() {
 fn notices_registers_that_do_not_hold() {
     for name in [
         "control",
+        "raw_worker",
         "worker_enable",
         "own_mac_lo",
         "own_mac_hi",

@@ -24,8 +24,9 @@ fn carries_frames_both_ways() {
         card.clone(),
         stack,
         &card.layout(),
+        BYPASS_ENDPOINT,
         config.max_frame_bytes(),
-        TxMode::Recall,
+        Mode::RECALL,
     )
     .unwrap();
     card.answer(frame(60));
@@ -66,8 +67,15 @@ fn refuses_a_call() {
     let config = NicConfig::eci();
     let card = MockCard::new(&config, BYPASS_ENDPOINT);
     let (stack, _peer) = channel::pair(1);
-    let mut bypass =
-        Bypass::new(card.clone(), stack, &card.layout(), 1514, TxMode::Recall).unwrap();
+    let mut bypass = Bypass::new(
+        card.clone(),
+        stack,
+        &card.layout(),
+        BYPASS_ENDPOINT,
+        1514,
+        Mode::RECALL,
+    )
+    .unwrap();
     card.answer(image(
         RxHeader {
             kind: RxKind::Call,

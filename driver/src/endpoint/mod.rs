@@ -12,8 +12,35 @@ use crate::lines::LinesError;
 pub mod rx;
 pub mod tx;
 
-pub use rx::{RxEndpoint, RxEvent};
+pub use rx::{RxEndpoint, RxEvent, RxMode};
 pub use tx::{TxEndpoint, TxMode};
+
+/// How messages cross the lines, both ways.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Mode {
+    /// Overflow lines of what is received.
+    pub rx: RxMode,
+    /// What is sent.
+    pub tx: TxMode,
+}
+
+impl Mode {
+    /// The card recalls what is sent; overflow lines are loaded together.
+    pub const RECALL: Self = Self {
+        rx: RxMode::Overlapped,
+        tx: TxMode::Recall,
+    };
+    /// What is sent is written back; overflow lines are loaded together.
+    pub const EAGER: Self = Self {
+        rx: RxMode::Overlapped,
+        tx: TxMode::Eager,
+    };
+    /// As the published system does it: recalls, and one overflow line after the other.
+    pub const PUBLISHED: Self = Self {
+        rx: RxMode::Serial,
+        tx: TxMode::Recall,
+    };
+}
 
 /// Why an endpoint operation failed.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]

@@ -3,14 +3,24 @@
 //! next load is of the other one; that load also tells the card that the last message is done with
 //! and its lines may be taken back. The body is therefore copied out before `receive` returns.
 //!
-//! A body that does not fit the control line continues in the overflow lines; their loads are all
-//! issued before the first is awaited.
+//! A body that does not fit the control line continues in the overflow lines; their loads are
+//! issued together, or one after the other, as the [`RxMode`] says.
 
 use lauberhorn_coherence::{EndpointLayout, LineRole, Parity};
 use lauberhorn_interface::line::{HEADER_BYTES, RxHeader, RxKind};
 
 use super::{Direction, EndpointError};
 use crate::lines::Lines;
+
+/// How overflow lines are loaded.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum RxMode {
+    /// All loads are issued before the first is awaited.
+    #[default]
+    Overlapped,
+    /// One after the other, as plain loads on an in-order core are.
+    Serial,
+}
 
 /// What a receive came back with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,6 +37,7 @@ pub enum RxEvent {
 #[derive(Debug)]
 pub struct RxEndpoint {
     lines: Direction,
+    mode: RxMode,
     parity: Parity,
     image: Vec<u8>,
     header: RxHeader,
@@ -34,11 +45,16 @@ pub struct RxEndpoint {
 
 impl RxEndpoint {
     /// The receiving half of `endpoint` of a card that was just reset.
-    pub fn new(layout: &EndpointLayout, endpoint: usize) -> Result<Self, EndpointError> {
+    pub fn new(
+        layout: &EndpointLayout,
+        endpoint: usize,
+        mode: RxMode,
+    ) -> Result<Self, EndpointError> {
         let lines = Direction::new(layout, endpoint, LineRole::rx_image)?;
         Ok(Self {
             image: vec![0; lines.capacity_bytes()],
             lines,
+            mode,
             parity: Parity::Zero,
             header: RxHeader::default(),
         })
@@ -119,9 +135,26 @@ impl RxEndpoint {
         }
         let data = &mut self.image[line_bytes..end_line * line_bytes];
         let overflow = &self.lines.overflow[..end_line - 1];
-        lines
-            .load_many(overflow, data)
-            .await
-            .map_err(self.lines.lines_error())
+        if self.mode == RxMode::Overlapped {
+            // On their way before any other instruction.
+            for &line in overflow {
+                lines.prefetch(line, false);
+            }
+        }
+        // Serial loads are batches of one.
+        let batch = match self.mode {
+            RxMode::Overlapped => overflow.len(),
+            RxMode::Serial => 1,
+        };
+        for (lines_of, data) in overflow
+            .chunks(batch)
+            .zip(data.chunks_mut(batch * line_bytes))
+        {
+            lines
+                .load_many(lines_of, data)
+                .await
+                .map_err(self.lines.lines_error())?;
+        }
+        Ok(())
     }
 }

@@ -33,7 +33,7 @@ fn call() -> RxHeader {
 
 fn receiver(config: &NicConfig) -> (MockCard, RxEndpoint) {
     let card = MockCard::new(config, ENDPOINT);
-    let rx = RxEndpoint::new(&card.layout(), ENDPOINT).unwrap();
+    let rx = RxEndpoint::new(&card.layout(), ENDPOINT, RxMode::Overlapped).unwrap();
     (card, rx)
 }
 
@@ -231,7 +231,7 @@ fn a_card_that_is_gone_is_an_error() {
 #[test]
 fn refuses_an_endpoint_that_does_not_exist() {
     let layout = EndpointLayout::contiguous(&NicConfig::eci());
-    let error = RxEndpoint::new(&layout, 5).unwrap_err();
+    let error = RxEndpoint::new(&layout, 5, RxMode::Overlapped).unwrap_err();
     assert_eq!(error.to_string(), "there is no endpoint 5: the card has 5");
     assert!(TxEndpoint::new(&layout, 5, TxMode::Recall).is_err());
 }
@@ -353,4 +353,52 @@ fn finds_the_transmit_line_whose_turn_it_is() {
             "nothing is lost, nothing is sent twice"
         );
     }
+}
+
+fn eager_sender(config: &NicConfig) -> (MockCard, TxEndpoint) {
+    let card = MockCard::new(config, ENDPOINT);
+    card.with(|card| card.eager = true);
+    let tx = TxEndpoint::new(&card.layout(), ENDPOINT, TxMode::Eager).unwrap();
+    (card, tx)
+}
+
+#[test]
+fn writes_back_messages_of_every_length_around_line_boundaries() {
+    for config in configs() {
+        let (card, mut tx) = eager_sender(&config);
+        for kind in [TxKind::Reply, TxKind::Frame] {
+            let mut lengths = boundary_lengths(&config, kind.body_offset());
+            lengths.reverse();
+            for length in lengths {
+                let message = TxMessage {
+                    kind,
+                    ..TxMessage::default()
+                };
+                let body = pattern(length);
+                tx.prepare(&card);
+                run(tx.send(&card, message, &body)).unwrap();
+                let (header, sent) = card.get().sent.last().cloned().expect("sent at once");
+                assert_eq!((header.kind, &sent), (kind, &body), "{length} bytes");
+                assert_eq!(header.sequence as usize + 1, card.get().sent.len());
+            }
+        }
+        assert_eq!(card.get().hits, 0);
+    }
+}
+
+#[test]
+fn asks_for_the_control_line_unless_a_message_came_since() {
+    let (card, mut tx) = eager_sender(&NicConfig::eci());
+    let message = TxMessage {
+        kind: TxKind::Frame,
+        ..TxMessage::default()
+    };
+    let asked = |card: &MockCard| card.get().exclusive_loads;
+    run(tx.send(&card, message, b"first")).unwrap();
+    assert_eq!(asked(&card), 0, "after a reset the lines are free");
+    run(tx.send(&card, message, b"second")).unwrap();
+    assert_eq!(asked(&card), 1, "the first one may still be under way");
+    tx.settled();
+    run(tx.send(&card, message, b"third")).unwrap();
+    assert_eq!(asked(&card), 1, "the card gave a message, so it was done");
 }

@@ -5,12 +5,23 @@
 //! **Recall**: the core loads the other control line for writing. The card, its home, first recalls
 //! the control line, then the overflow lines that the length names, takes the message and only then
 //! fills that load. The line so gained is the next message's control line, filled with zeros.
+//!
+//! **Eager**: the core writes the lines back itself, the control line last, and the card sends when
+//! that one arrives; only `T0` is used. The first word of the control line, which makes it valid, is
+//! stored after all others, so that an eviction at any time shows either nothing or everything. The
+//! card fills a load of `T0` only when it has read the message before, so holding the line is the
+//! permission to write the next one. Where nothing is held (PCIe) the next message received says the
+//! same, since the card gives this endpoint none while it sends; see [`TxEndpoint::settled`].
 
 use lauberhorn_coherence::{EndpointLayout, LineAddress, LineRole, Parity};
 use lauberhorn_interface::line::{HEADER_BYTES, SessionHandle, TxHeader, TxKind};
 
 use super::{Direction, EndpointError};
 use crate::lines::{Lines, STORE_BYTES};
+
+/// Overflow lines fetched ahead; with the control lines of both directions they fill the eight
+/// outstanding loads that a core may be expected to have.
+const PREPARED_LINES: usize = 6;
 
 /// How the card learns that a message is ready.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -19,6 +30,8 @@ pub enum TxMode {
     /// It recalls the lines when the other control line is loaded.
     #[default]
     Recall,
+    /// It sends the control line when it is written back.
+    Eager,
 }
 
 /// What to send, without its body.
@@ -39,6 +52,8 @@ pub struct TxEndpoint {
     mode: TxMode,
     parity: Parity,
     sequence: u32,
+    /// The lines may be written: the card has read what was sent before.
+    free: bool,
     image: Vec<u8>,
 }
 
@@ -56,6 +71,7 @@ impl TxEndpoint {
             mode,
             parity: Parity::Zero,
             sequence: 0,
+            free: true,
         })
     }
 
@@ -78,11 +94,30 @@ impl TxEndpoint {
     ) -> Result<(), EndpointError> {
         self.compose(message, body)?;
         match self.mode {
-            TxMode::Recall => self.send_for_recall(lines).await?,
+            TxMode::Recall => {
+                self.send_for_recall(lines).await?;
+                self.parity = self.parity.other();
+            }
+            TxMode::Eager => self.send_eagerly(lines).await?,
         }
         self.sequence = self.sequence.wrapping_add(1);
-        self.parity = self.parity.other();
         Ok(())
+    }
+
+    /// The endpoint has received a message since the last one was sent, so the card has read that.
+    pub fn settled(&mut self) {
+        self.free = true;
+    }
+
+    /// The core is about to wait: fetches the lines that the next message is likely to need, those
+    /// of the last one.
+    pub fn prepare(&self, lines: &impl Lines) {
+        if self.mode == TxMode::Eager {
+            lines.prefetch(self.control(Parity::Zero), true);
+            for &(line, _) in self.split_image().1.iter().take(PREPARED_LINES) {
+                lines.prefetch(line, true);
+            }
+        }
     }
 
     /// Puts the line image together, padded to whole stores.
@@ -132,6 +167,34 @@ impl TxEndpoint {
             .load_exclusive(self.control(self.parity.other()))
             .await
             .map_err(&error)
+    }
+
+    async fn send_eagerly(&mut self, lines: &impl Lines) -> Result<(), EndpointError> {
+        let error = self.lines.lines_error();
+        let line = self.control(Parity::Zero);
+        if !self.free {
+            lines.load_exclusive(line).await.map_err(&error)?;
+        }
+        let (control, overflow) = self.split_image();
+        for &(line, _) in &overflow {
+            lines.prefetch(line, true);
+        }
+        for &(line, data) in &overflow {
+            lines.store(line, 0, data).await.map_err(&error)?;
+        }
+        // Before the control line is written at all: a write-combining buffer may empty any time.
+        for (line, _) in overflow {
+            lines.write_back(line).await.map_err(&error)?;
+        }
+        let (first, others) = control.split_at(STORE_BYTES);
+        lines
+            .store(line, STORE_BYTES, others)
+            .await
+            .map_err(&error)?;
+        lines.store(line, 0, first).await.map_err(&error)?;
+        lines.write_back(line).await.map_err(&error)?;
+        self.free = false;
+        Ok(())
     }
 
     fn control(&self, parity: Parity) -> LineAddress {

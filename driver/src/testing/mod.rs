@@ -72,6 +72,9 @@ pub struct Card {
     pub taken: bool,
     tx: Parity,
     unfenced_stores: bool,
+    /// Control lines that are written back are sent.
+    pub eager: bool,
+    given_back: BTreeMap<LineAddress, Vec<u8>>,
     /// Messages taken from the endpoint: header and body.
     pub sent: Vec<(TxHeader, Vec<u8>)>,
     /// Roles of the lines filled, in order.
@@ -80,6 +83,8 @@ pub struct Card {
     pub hits: usize,
     /// Completed messages that the host has acknowledged.
     pub acknowledged: usize,
+    /// Loads for writing that the driver waited for.
+    pub exclusive_loads: usize,
     /// The card is gone: every load fails.
     pub gone: bool,
 }
@@ -170,26 +175,56 @@ impl Card {
                 self.fill(line, false, self.part(0));
             }
             LineRole::RxOverflow(n) => self.fill(line, false, self.part(n + 1)),
-            LineRole::TxControl(parity) if parity != self.tx => self.take_message(line),
+            LineRole::TxControl(Parity::One) if self.eager => panic!("T1 is not used"),
+            LineRole::TxControl(parity) if parity != self.tx => self.recall_message(line),
             LineRole::TxControl(_) | LineRole::TxOverflow(_) => self.fill(line, true, Vec::new()),
             LineRole::Preemption => panic!("nobody loads the preemption line"),
         }
         true
     }
 
-    fn take_message(&mut self, line: LineAddress) {
+    fn recall_message(&mut self, line: LineAddress) {
         let recalled = self.cache.remove(&self.line(LineRole::TxControl(self.tx)));
-        let mut bytes = recalled
+        let bytes = recalled
             .filter(|cached| cached.dirty)
             .map_or(vec![], |cached| cached.data);
+        self.take_message(bytes);
+        self.tx = self.tx.other();
+        self.fill(line, true, Vec::new());
+    }
+
+    fn give_back(&mut self, line: LineAddress) {
+        assert!(self.eager, "recall mode writes nothing back, but {line}");
+        let cached = self.cache.remove(&line).expect("a line that is held");
+        assert!(cached.dirty, "{line} was written");
+        match self.role(line) {
+            LineRole::TxControl(Parity::Zero) => {
+                self.take_message(cached.data);
+                self.given_back.clear();
+            }
+            LineRole::TxOverflow(_) => {
+                self.given_back.insert(line, cached.data);
+            }
+            role => panic!("the driver gave {role} back"),
+        }
+    }
+
+    fn take_message(&mut self, mut bytes: Vec<u8>) {
         if bytes.first().is_some_and(|&first| first & 1 == 1) {
             let header: [u8; HEADER_BYTES] = bytes[..HEADER_BYTES].try_into().expect("a line");
             let header = TxHeader::decode(&header).expect("a legal header");
             for n in 1..header.end_bytes().div_ceil(self.layout.line_bytes()) {
-                let overflow = self.cache.remove(&self.line(LineRole::TxOverflow(n - 1)));
-                let overflow = overflow.expect("an overflow line that the length names is held");
-                assert!(overflow.dirty, "overflow line {n} was not written");
-                bytes.extend(overflow.data);
+                let line = self.line(LineRole::TxOverflow(n - 1));
+                let overflow = match self.eager {
+                    true => self.given_back.remove(&line),
+                    false => self
+                        .cache
+                        .remove(&line)
+                        .filter(|cached| cached.dirty)
+                        .map(|cached| cached.data),
+                };
+                let overflow = overflow.expect("an overflow line that the length names");
+                bytes.extend(overflow);
             }
             assert!(
                 bytes[header.end_bytes()..].iter().all(|&byte| byte == 0),
@@ -198,8 +233,6 @@ impl Card {
             let body = bytes[header.kind.body_offset()..header.end_bytes()].to_vec();
             self.sent.push((header, body));
         }
-        self.tx = self.tx.other();
-        self.fill(line, true, Vec::new());
     }
 }
 
@@ -220,10 +253,13 @@ impl MockCard {
             taken: false,
             tx: Parity::Zero,
             unfenced_stores: false,
+            eager: false,
+            given_back: BTreeMap::new(),
             sent: Vec::new(),
             fills: Vec::new(),
             hits: 0,
             acknowledged: 0,
+            exclusive_loads: 0,
             gone: false,
         })))
     }
@@ -308,6 +344,7 @@ impl Lines for MockCard {
             "a load may overtake the stores before it"
         );
         self.count_hit(line);
+        self.with(|card| card.exclusive_loads += 1);
         self.hold_exclusive(line).await
     }
 
@@ -327,7 +364,11 @@ impl Lines for MockCard {
     }
 
     async fn write_back(&self, line: LineAddress) -> Result<(), LinesError> {
-        panic!("recall mode writes nothing back, but the driver did {line}");
+        self.with(|card| {
+            card.unfenced_stores = false;
+            card.give_back(line);
+        });
+        Ok(())
     }
 
     async fn fence(&self) -> Result<(), LinesError> {
@@ -336,7 +377,8 @@ impl Lines for MockCard {
     }
 
     fn prefetch(&self, line: LineAddress, _: bool) {
-        self.with(|card| assert!(card.role(line).is_tx()));
+        // A prefetch of an RX control line could acknowledge.
+        self.with(|card| assert!(!matches!(card.role(line), LineRole::RxControl(_))));
     }
 }
 

@@ -56,7 +56,7 @@ impl Bench {
             &layout,
             ENDPOINT,
             self.mtu_bytes,
-            TxMode::Recall,
+            Mode::RECALL,
         )
         .unwrap()
     }
@@ -189,7 +189,7 @@ fn observer_sees_the_stages_of_each_call_and_may_wait() {
         &layout,
         ENDPOINT,
         mtu,
-        TxMode::Recall,
+        Mode::RECALL,
     )
     .unwrap();
     bench.call(echo::PROGRAM, echo::NULL, 6, &[]);

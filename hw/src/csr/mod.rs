@@ -34,9 +34,10 @@ use crate::types::{
 };
 use lauberhorn_interface::NicConfig;
 use lauberhorn_interface::counters::{Counter, CounterClass};
-use lauberhorn_interface::registers::{Access, Register, Reset, address, registers};
+use lauberhorn_interface::registers::{Access, Register, Reset, address, bits, registers};
 use rust_hdl::prelude::*;
 use std::collections::BTreeMap;
+use windows::bits_of;
 
 /// The register file. See the [module text](self).
 #[derive(LogicBlock, Default)]
@@ -239,9 +240,10 @@ impl RegisterFile {
             .number(address::OWN_MAC_LO, address::OWN_MAC_HI)
             .swap_bytes();
         let ipv4 = map.q(address::OWN_IPV4).swap_bytes();
+        let raw = map.q(address::RAW_WORKER);
         b.drive(
             &self.tx,
-            b.pack::<TxConfig>(&[("mac", mac), ("ipv4", ipv4)]),
+            b.pack::<TxConfig>(&[("mac", mac), ("ipv4", ipv4), ("raw_worker", raw)]),
         );
         let enabled = map.q(address::WORKER_ENABLE);
         b.drive(
@@ -249,6 +251,11 @@ impl RegisterFile {
             b.pack::<HostConfig>(&[
                 ("worker_enable", enabled),
                 ("worker_retire", !enabled),
+                ("raw_worker", raw),
+                (
+                    "eager_tx",
+                    bits_of(map.q(address::CONTROL), &bits::control::EAGER_TX),
+                ),
                 ("block_time_cycles", map.q(address::BLOCK_TIME_CYCLES)),
             ]),
         );

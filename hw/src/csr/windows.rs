@@ -23,7 +23,7 @@ struct Command<'b> {
     valid: Expr<'b>,
 }
 
-fn bits_of<'b>(data: Expr<'b>, field: &BitField) -> Expr<'b> {
+pub(super) fn bits_of<'b>(data: Expr<'b>, field: &BitField) -> Expr<'b> {
     data.slice(field.lsb, field.width_bits)
 }
 

@@ -4,7 +4,7 @@
 //!
 //! | port | dir | type | contract |
 //! |---|---|---|---|
-//! | `settings` | in | `HostConfig` | a call only goes to an enabled worker that is not to retire |
+//! | `settings` | in | `HostConfig` | only an enabled worker that is not to retire is given anything; a raw worker frames, the others calls |
 //! | `request` | in | flow of `DispatchRequest` | at most as many as there are slots without an owner |
 //! | `waiting[e]` | in | bit | endpoint `e` waits and will take an assignment of this or the next cycle |
 //! | `assign` | out | flow of `Assignment` | the message belongs to that endpoint now |
@@ -36,7 +36,7 @@ enum Pool {
     /// Calls, to the workers (endpoints from 1 on).
     #[default]
     Calls,
-    /// Bypass frames, to endpoint 0.
+    /// Bypass frames, to endpoint 0 or to the raw workers.
     Bypass,
 }
 
@@ -69,7 +69,7 @@ impl Dispatcher {
         Self::new(shape, Pool::Calls, shape.config().call_slots())
     }
 
-    /// Gives bypass frames to endpoint 0.
+    /// Gives bypass frames to endpoint 0, or to the raw workers if there are any.
     pub fn bypass(shape: &Shape) -> Self {
         Self::new(shape, Pool::Bypass, shape.config().bypass_slots())
     }
@@ -88,12 +88,19 @@ impl Dispatcher {
         let config = b.read(&self.settings);
         let (enable, retire) = (config.field("worker_enable"), config.field("worker_retire"));
         b.unused(config);
+        let raw = config.field("raw_worker");
         let one = |endpoint: usize| match (self._pool, endpoint) {
-            (Pool::Bypass, 0) => waiting[0],
-            (Pool::Calls, 1..) => {
-                waiting[endpoint] & enable.bit(endpoint - 1) & !retire.bit(endpoint - 1)
+            (Pool::Calls, 0) => b.bit(false),
+            (Pool::Bypass, 0) => waiting[0] & !raw.any(),
+            (pool, _) => {
+                let worker = endpoint - 1;
+                let takes_frames = raw.bit(worker);
+                let serves = match pool {
+                    Pool::Calls => !takes_frames,
+                    Pool::Bypass => takes_frames,
+                };
+                waiting[endpoint] & enable.bit(worker) & !retire.bit(worker) & serves
             }
-            _ => b.bit(false),
         };
         (0..waiting.len()).map(one).collect()
     }

@@ -216,6 +216,8 @@ impl<const E: usize> Logic for Host<E> {
             self.tx[i].clock.next = self.clock.val();
             self.tx[i].reset.next = self.reset.val();
             self.rx[i].settings.next = self.settings.val();
+            self.rx[i].sending.next = self.tx[i].sending.val();
+            self.tx[i].settings.next = self.settings.val();
             self.rx[i].call.payload.next = self.calls.assign.payload.val();
             self.rx[i].call.valid.next = self.calls.assign.valid.val();
             self.rx[i].frame.payload.next = self.frames.assign.payload.val();

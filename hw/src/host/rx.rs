@@ -12,13 +12,14 @@
 //! |---|---|---|---|
 //! | `settings` | in | `HostConfig` | block time, and who is to retire |
 //! | `load` | in | stream of `EndpointLoad` | loads of this half's lines, in order |
-//! | `call`, `frame` | in | flow of `Assignment` | of all workers, of the bypass; ours only while `waiting` or one cycle after |
+//! | `call`, `frame` | in | flow of `Assignment` | of all endpoints; ours only while `waiting` or one cycle after, and never both |
 //! | `event` | in | flow of `LineEvent` | of every endpoint |
+//! | `sending` | in | bit | the TX half has a message under way: nothing is given meanwhile |
 //! | `done` | in | flow of requester numbers | a fill has left, all its beats |
 //! | `fill` | out | stream of `FillRequest` | answers |
 //! | `recall` | out | stream of `RecallRequest` | only for lines whose fill has left |
 //! | `free` | out | stream of slots | acknowledged messages |
-//! | `waiting` | out | bit | a message may be assigned |
+//! | `waiting` | out | bit | a message may be assigned; falls with `sending` in the same cycle |
 //! | `events` | out | `RxHalfEvents` | pulses |
 //!
 //! Latency: 1 cycle from `call` or `frame` to `fill` when the host holds no other line.
@@ -34,7 +35,7 @@ use crate::leaf;
 use crate::rtl::{Body, Expr, Leaf, Reg};
 use crate::types::{FlowIn, HostConfig, StreamIn, StreamOut};
 use lauberhorn_interface::config::BEAT_BYTES;
-use lauberhorn_interface::line::RxKind;
+use lauberhorn_interface::line::{CALL_BODY_OFFSET, FRAME_BODY_OFFSET, RxKind};
 use rust_hdl::prelude::*;
 
 /// Width of the count of fills under way.
@@ -52,12 +53,14 @@ pub struct RxHalf {
     pub settings: Signal<In, HostConfig>,
     /// Loads.
     pub load: StreamIn<EndpointLoad>,
-    /// Calls given to workers.
+    /// Calls given to endpoints.
     pub call: FlowIn<Assignment>,
-    /// Frames given to the bypass.
+    /// Bare frames given to endpoints.
     pub frame: FlowIn<Assignment>,
     /// Lines that came back.
     pub event: FlowIn<LineEvent>,
+    /// The endpoint's TX half has a message under way.
+    pub sending: Signal<In, Bit>,
     /// Fills that have left.
     pub done: FlowIn<Bits<6>>,
     /// Answers.
@@ -143,6 +146,7 @@ impl Leaf for RxHalf {
             "load$ready <- fill$ready",
             "load$ready <- frame$payload",
             "load$ready <- frame$valid",
+            "waiting <- sending",
         ]
     }
 
@@ -157,17 +161,15 @@ impl Leaf for RxHalf {
         b.unused(config);
 
         // What arrives for us in this cycle.
-        let (used, other) = match self._endpoint {
-            0 => (&self.frame, &self.call),
-            _ => (&self.call, &self.frame),
+        let given = |flow: &FlowIn<Assignment>| {
+            let assignment = b.read(&flow.payload);
+            let ours = b.read(&flow.valid) & assignment.field("endpoint").eq_lit(me);
+            (ours, assignment)
         };
-        b.unused(b.read(&other.payload));
-        b.unused(b.read(&other.valid));
-        let assign = b.read(&used.payload);
-        let assigned = b.wire(
-            "assigned",
-            b.read(&used.valid) & assign.field("endpoint").eq_lit(me),
-        );
+        let (call_given, call) = given(&self.call);
+        let (frame_given, frame) = given(&self.frame);
+        let assigned = b.wire("assigned", call_given | frame_given);
+        let assign = frame_given.mux(frame, call);
         let event = b.read(&self.event.payload);
         b.unused(event);
         let returned = b.wire(
@@ -259,7 +261,7 @@ impl Leaf for RxHalf {
         .or_when(closing.q().any() & !closing.q().all(), || {
             closing.set(closing.q().inc());
         });
-        let waiting = b.wire("waits", open & !closing.q().any());
+        let waiting = b.wire("waits", open & !closing.q().any() & !b.read(&self.sending));
 
         // An assignment: from here on the slot is ours until `free`.
         b.assert(
@@ -268,8 +270,12 @@ impl Leaf for RxHalf {
         );
         b.when(assigned, || {
             let length = assign.field("length_bytes").zext(17);
-            let offset = shape.rx_body_offset(self._endpoint) + BEAT_BYTES - 1;
-            let end = length + b.lit(17, offset as u128);
+            let end_of_empty = |body_offset| b.lit(17, (body_offset + BEAT_BYTES - 1) as u128);
+            let offset = frame_given.mux(
+                end_of_empty(FRAME_BODY_OFFSET),
+                end_of_empty(CALL_BODY_OFFSET),
+            );
+            let end = length + offset;
             let count = end.slice(BEAT_BYTES.ilog2() as usize, BEAT_BITS);
             has_message.set(b.bit(true));
             slot.set(assign.field("slot"));

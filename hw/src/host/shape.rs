@@ -4,7 +4,6 @@ use crate::rtl::{Body, Expr, Value};
 use lauberhorn_coherence::layout::{EndpointLayout, LineRole, Parity};
 use lauberhorn_interface::NicConfig;
 use lauberhorn_interface::config::BEAT_BYTES;
-use lauberhorn_interface::line::{CALL_BODY_OFFSET, FRAME_BODY_OFFSET};
 
 /// Width of an overflow line's number.
 pub(crate) const INDEX_BITS: usize = 8;
@@ -115,14 +114,6 @@ impl Shape {
     /// Depth of an endpoint's load queues: one load for each line of the half.
     pub fn load_queue_depth(&self) -> usize {
         (2 + self.overflow_lines()).next_power_of_two()
-    }
-
-    /// Where the body of this endpoint's messages starts in the RX line image.
-    pub fn rx_body_offset(&self, endpoint: usize) -> usize {
-        match endpoint {
-            0 => FRAME_BODY_OFFSET,
-            _ => CALL_BODY_OFFSET,
-        }
     }
 
     /// Where a TX line lies in its endpoint's part of the transmit lines. T0 lies where the image

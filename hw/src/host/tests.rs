@@ -2,6 +2,7 @@
 
 mod blocks;
 mod card;
+mod eager;
 mod rx_half;
 mod tx_half;
 

@@ -6,11 +6,16 @@
 //! of the other control line asks to send: `T[q]` is recalled and, when its header says so, the
 //! overflow lines it needs. Once the transmit path has read the message (or at once when there is
 //! none) everything kept is forgotten and the other control line is filled with zeros.
+//!
+//! Eager: only `T0` is used. It sends when it comes back by itself, valid and with the sequence
+//! number that is due; overflow lines that it needs and that the host may hold, or that never came,
+//! are recalled, which finds them wherever they are. A load of `T0` that follows is filled once the message was read.
 //! Reference: `lauberhorn_coherence::home::TxHome`.
 //!
 //! | port | dir | type | contract |
 //! |---|---|---|---|
-//! | `load` | in | stream of `EndpointLoad` | loads of this half's lines, in order |
+//! | `settings` | in | `HostConfig` | eager or not; changes only before the first message |
+//! | `load` | in | stream of `EndpointLoad` | loads of this half's lines, in order, none before the `event` of what was sent earlier about its line |
 //! | `event` | in | flow of `LineEvent` | of every endpoint; data is in the transmit lines by then |
 //! | `done` | in | flow of requester numbers | a fill has left, all its beats |
 //! | `taken` | in | flow of endpoints | the transmit path has read the offered message |
@@ -18,9 +23,10 @@
 //! | `recall` | out | stream of `RecallRequest` | only for lines whose fill has left |
 //! | `message` | out | stream of `TxMessage` | one per valid control line |
 //! | `parity` | out | bit | `q`; stable while a message is offered |
+//! | `sending` | out | bit | a message is gathered, offered or read |
 //! | `incomplete` | out | bit | pulse: a needed line was never written, or there is no such line |
 //!
-//! Latency: 1 cycle from the control line's `event` to `message` when no overflow line is needed.
+//! Latency: 1 cycle from the control line's `event` to `message` when the message ends in it.
 //! Throughput: 1 load/cycle. Backpressure: loads wait while a message is gathered or offered.
 //! Ordering: loads in order. Reset: `T0` is first, nothing is kept.
 //! Errors: an incomplete reply becomes SYSTEM_ERR, an incomplete frame is dropped; a session index
@@ -32,7 +38,7 @@ use super::shape::{BEAT_BITS, ENDPOINT_BITS, INDEX_BITS, SLOT_BITS, Shape};
 use super::types::{EndpointLoad, FillRequest, LineEvent, RecallRequest};
 use crate::leaf;
 use crate::rtl::{Body, Expr, Leaf, Reg};
-use crate::types::{FlowIn, StreamIn, StreamOut, TxMessage};
+use crate::types::{FlowIn, HostConfig, StreamIn, StreamOut, TxMessage};
 use lauberhorn_interface::line::{AcceptStat, TxKind};
 use rust_hdl::prelude::*;
 
@@ -46,14 +52,16 @@ const TX_REQUESTER: usize = 32;
 const IDLE: u128 = 0;
 /// The control line is recalled.
 const CONTROL: u128 = 1;
-/// The overflow lines are recalled.
-const OVERFLOW: u128 = 2;
+/// The message goes beyond its control line: how far?
+pub(super) const SIZE: u128 = 2;
+/// The overflow lines are gathered.
+pub(super) const OVERFLOW: u128 = 3;
 /// The message is offered.
-const OFFER: u128 = 3;
+const OFFER: u128 = 4;
 /// The transmit path reads it.
-const READING: u128 = 4;
-/// Forget what was kept, answer the load.
-const TURN: u128 = 5;
+const READING: u128 = 5;
+/// Forget what was kept, answer the load if there is one.
+pub(super) const TURN: u128 = 6;
 
 /// The block.
 #[derive(LogicBlock, Default)]
@@ -62,6 +70,8 @@ pub struct TxHalf {
     pub clock: Signal<In, Clock>,
     /// Synchronous reset.
     pub reset: Signal<In, Bit>,
+    /// Eager or not.
+    pub settings: Signal<In, HostConfig>,
     /// Loads.
     pub load: StreamIn<EndpointLoad>,
     /// Lines that came back.
@@ -78,6 +88,8 @@ pub struct TxHalf {
     pub message: StreamOut<TxMessage>,
     /// Control line whose turn it is.
     pub parity: Signal<Out, Bit>,
+    /// A message is under way.
+    pub sending: Signal<Out, Bit>,
     /// Pulse: a message lacked a line.
     pub incomplete: Signal<Out, Bit>,
     _endpoint: usize,
@@ -93,6 +105,12 @@ impl TxHalf {
             ..Self::default()
         }
     }
+}
+
+/// One bit per overflow line, that of `index` set.
+fn one_hot_line<'b>(b: &'b Body, index: Expr<'b>, lines: usize) -> Expr<'b> {
+    let place: Vec<_> = (0..lines).map(|n| index.eq_lit(n as u128)).collect();
+    b.cat_le(&place)
 }
 
 /// Lines whose content the card keeps.
@@ -120,10 +138,8 @@ impl<'b> Present<'b> {
             self.control.set(self.control.next() | place);
         })
         .otherwise(|| {
-            let place: Vec<_> = (0..self.overflow.q().width())
-                .map(|n| index.eq_lit(n as u128))
-                .collect();
-            self.overflow.set(self.overflow.next() | b.cat_le(&place));
+            let place = one_hot_line(b, index, self.overflow.q().width());
+            self.overflow.set(self.overflow.next() | place);
         });
     }
 
@@ -135,13 +151,23 @@ impl<'b> Present<'b> {
 
 /// What a header asks for.
 struct Need<'b> {
-    /// Overflow lines to recall.
+    /// Overflow lines to gather.
     lines: Expr<'b>,
     /// More than the endpoint has.
     too_long: Expr<'b>,
 }
 
 impl TxHalf {
+    /// The message ends in its control line.
+    fn is_short<'b>(&self, b: &'b Body, kind: Expr<'b>, length: Expr<'b>) -> Expr<'b> {
+        let line = self._shape.config().line_bytes();
+        let beyond = [TxKind::Reply, TxKind::Frame].map(|k| {
+            let inline = (line - k.body_offset()) as u128;
+            kind.eq_lit(k as u128) & length.gt(b.lit(16, inline))
+        });
+        !(beyond[0] | beyond[1])
+    }
+
     fn need<'b>(&self, b: &'b Body, kind: Expr<'b>, length: Expr<'b>) -> Need<'b> {
         let config = self._shape.config();
         let (line, capacity) = (config.line_bytes(), config.capacity_bytes());
@@ -194,6 +220,9 @@ impl Leaf for TxHalf {
         );
         let taken =
             b.read(&self.taken.valid) & b.read(&self.taken.payload).eq_lit(self._endpoint as u128);
+        let settings = b.read(&self.settings);
+        b.unused(settings);
+        let eager = settings.field("eager_tx");
         let load = b.read(&self.load.payload);
         b.unused(load.field("exclusive"));
         let (load_control, load_index) = (load.field("control"), load.field("index"));
@@ -201,11 +230,19 @@ impl Leaf for TxHalf {
         let state = b.reg("state_q", 3);
         let go = |next: u128| state.set(b.lit(3, next));
         let parity = b.reg("parity_q", 1);
+        let sequence = b.reg("sequence_q", 8);
         let waiting_id = b.reg_data("waiting_id_q", 8);
         let present = Present {
             control: b.reg("present_control_q", 2),
             overflow: b.reg("present_overflow_q", shape.overflow_lines()),
         };
+
+        // Overflow lines that the host may hold, and so may have changed since they were kept.
+        let lines = shape.overflow_lines();
+        let held = b.reg("held_overflow_q", lines);
+        b.when(returned & !event_control, || {
+            held.set(held.next() & !one_hot_line(b, event_index, lines));
+        });
 
         // Fill request register, count of fills that have not left the line port.
         let fill_valid = b.reg("fill_valid_q", 1);
@@ -243,7 +280,9 @@ impl Leaf for TxHalf {
         let length = b.reg_data("length_q", 16);
         let session = b.reg_data("session_q", 10);
         let generation = b.reg_data("generation_q", 16);
+        let impossible_session = b.reg_data("impossible_session_q", 1);
         let needed = b.reg_data("needed_q", INDEX_BITS);
+        let next_line = b.reg_data("next_line_q", INDEX_BITS);
         let recalled = b.reg_data("recalled_q", INDEX_BITS);
         let back = b.reg_data("back_q", INDEX_BITS);
         let missing = b.reg_data("missing_q", 1);
@@ -254,10 +293,30 @@ impl Leaf for TxHalf {
             "event_kept",
             present.get(b, event_control, event_index) | dirty,
         );
+        let take_header = || {
+            let (sent_kind, sent_length) = (header.field("kind"), header.field("length_bytes"));
+            let index = header.field("session");
+            let impossible =
+                index.slice(10, 6).any() & sent_kind.ne(b.lit(KIND_BITS, TxKind::Frame as u128));
+            kind.set(sent_kind);
+            impossible_session.set(impossible);
+            status.set(header.field("status"));
+            length.set(sent_length);
+            session.set(index.trunc(10));
+            generation.set(header.field("generation"));
+            missing.set(b.bit(false));
+            next_line.set(b.zero(INDEX_BITS));
+            recalled.set(b.zero(INDEX_BITS));
+            back.set(b.zero(INDEX_BITS));
+            b.when(self.is_short(b, sent_kind, sent_length), || go(OFFER))
+                .otherwise(|| go(SIZE));
+        };
+        let due = header.field("valid") & header.field("sequence").eq(sequence.q());
+        let given = returned & dirty & event_control & !event_index.bit(0);
         b.switch(state.q())
             .case(IDLE, || {
                 b.when(b.read(&self.load.valid) & can_fill, || {
-                    let send = load_control & load_index.bit(0).ne(parity.q());
+                    let send = load_control & load_index.bit(0).ne(parity.q()) & !eager;
                     b.when(send, || {
                         waiting_id.set(load.field("id"));
                         recall_due.set(b.bit(true));
@@ -269,8 +328,12 @@ impl Leaf for TxHalf {
                             shape.transmit_beat_of(b, load_control, load_index),
                             load.field("id"),
                         );
+                        b.when(!load_control, || {
+                            held.set(held.next() | one_hot_line(b, load_index, lines));
+                        });
                     });
                 });
+                b.when(eager & given & due, take_header);
             })
             .case(CONTROL, || {
                 b.when(recall_due.q() & !fills.q().any() & can_recall, || {
@@ -281,39 +344,36 @@ impl Leaf for TxHalf {
                 });
                 let ours = event_control & event_index.bit(0).eq(parity.q());
                 b.when(returned & acknowledged & ours, || {
-                    let (sent_kind, sent_length) =
-                        (header.field("kind"), header.field("length_bytes"));
-                    let need = self.need(b, sent_kind, sent_length);
-                    let index = header.field("session");
-                    let impossible = index.slice(10, 6).any()
-                        & sent_kind.ne(b.lit(KIND_BITS, TxKind::Frame as u128));
-                    kind.set(impossible.mux(b.lit(KIND_BITS, UNASSIGNED_KIND), sent_kind));
-                    status.set(header.field("status"));
-                    length.set(sent_length);
-                    session.set(index.trunc(10));
-                    generation.set(header.field("generation"));
-                    needed.set(need.lines);
-                    missing.set(need.too_long);
-                    recalled.set(b.zero(INDEX_BITS));
-                    back.set(b.zero(INDEX_BITS));
-                    b.when(!(kept & header.field("valid")), || go(TURN))
-                        .or_when(need.lines.any(), || go(OVERFLOW))
-                        .otherwise(|| go(OFFER));
+                    b.when(kept & header.field("valid"), take_header)
+                        .otherwise(|| go(TURN));
                 });
             })
+            .case(SIZE, || {
+                let need = self.need(b, kind.q(), length.q());
+                needed.set(need.lines);
+                missing.set(need.too_long);
+                go(OVERFLOW);
+            })
             .case(OVERFLOW, || {
-                let left = recalled.q().ne(needed.q());
-                b.when(left & can_recall, || {
-                    recall_valid.set(b.bit(true));
-                    recall_control.set(b.bit(false));
-                    recall_index.set(recalled.q());
-                    recalled.set(recalled.q().inc());
-                });
+                let left = next_line.q().ne(needed.q());
+                let out: Vec<_> = (0..lines)
+                    .map(|n| held.q().bit(n) | !present.overflow.q().bit(n))
+                    .collect();
+                let index_bits = lines.next_power_of_two().ilog2() as usize;
+                let here = eager & !b.select(&out, next_line.q().trunc(index_bits));
+                b.when(left & here, || next_line.set(next_line.q().inc()))
+                    .or_when(left & can_recall & !fills.q().any(), || {
+                        recall_valid.set(b.bit(true));
+                        recall_control.set(b.bit(false));
+                        recall_index.set(next_line.q());
+                        next_line.set(next_line.q().inc());
+                        recalled.set(recalled.q().inc());
+                    });
                 b.when(returned & acknowledged & !event_control, || {
                     back.set(back.q().inc());
                     b.when(!kept, || missing.set(b.bit(true)));
                 });
-                b.when(!left & back.q().eq(needed.q()), || {
+                b.when(!left & back.q().eq(recalled.q()), || {
                     incomplete.set(missing.q());
                     let frame = kind.q().eq_lit(TxKind::Frame as u128);
                     b.when(missing.q() & frame, || go(TURN))
@@ -334,7 +394,12 @@ impl Leaf for TxHalf {
                 b.when(taken, || go(TURN));
             })
             .case(TURN, || {
-                b.when(can_fill, || {
+                b.when(eager, || {
+                    present.clear(b);
+                    sequence.set(sequence.q().inc());
+                    go(IDLE);
+                })
+                .or_when(can_fill, || {
                     present.clear(b);
                     parity.set(!parity.q());
                     request(b.bit(false), b.zero(BEAT_BITS), waiting_id.q());
@@ -379,12 +444,15 @@ impl Leaf for TxHalf {
                 ("index", recall_index.q()),
             ]),
         );
+        let shown_kind = impossible_session
+            .q()
+            .mux(b.lit(KIND_BITS, UNASSIGNED_KIND), kind.q());
         b.drive(&self.message.valid, state.q().eq_lit(OFFER));
         b.drive(
             &self.message.payload,
             b.pack::<TxMessage>(&[
                 ("endpoint", b.lit(ENDPOINT_BITS, self._endpoint as u128)),
-                ("kind", kind.q()),
+                ("kind", shown_kind),
                 ("status", status.q()),
                 ("session", session.q()),
                 ("generation", generation.q()),
@@ -392,7 +460,8 @@ impl Leaf for TxHalf {
             ]),
         );
         b.drive(&self.parity, parity.q());
+        b.drive(&self.sending, !idle);
         b.drive(&self.incomplete, incomplete.q());
     }
 }
-leaf!(impl[] TxHalf { load, fill, recall, message, parity, incomplete });
+leaf!(impl[] TxHalf { load, fill, recall, message, parity, sending, incomplete });

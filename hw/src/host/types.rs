@@ -56,7 +56,7 @@ pub struct RecallRequest {
     pub index: Bits<8>,
 }
 
-/// The first eight bytes of a TX header.
+/// The first bytes of a TX header.
 #[derive(Copy, Clone, PartialEq, Debug, Default, LogicStruct)]
 pub struct SendHeader {
     /// There is a message.
@@ -71,6 +71,8 @@ pub struct SendHeader {
     pub session: Bits<16>,
     /// Generation of the handle.
     pub generation: Bits<16>,
+    /// Sequence number, the low byte.
+    pub sequence: Bits<8>,
 }
 
 /// A line came back.

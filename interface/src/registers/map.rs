@@ -87,6 +87,7 @@ registers! {
     CONTROL control @ 0x0014 ReadWrite ZERO, "Turns the card on." {
         ENABLE enable [0; 1] "Receive frames; while clear, all are ignored and not counted.";
         PROMISCUOUS promiscuous [1; 1] "Hand unicast frames for other MAC addresses to the bypass.";
+        EAGER_TX eager_tx [2; 1] "Messages are sent when their control line is written back, instead of when the other one is loaded; change it only before anything was sent.";
     }
     WORKER_ENABLE worker_enable @ 0x0018 ReadWrite ZERO, "Workers that may be given calls; clearing a bit retires a waiting worker." {
         MASK mask [0; 16] "Bit i enables worker endpoint i + 1.";
@@ -105,6 +106,9 @@ registers! {
     }
     COUNTERS_CLEAR counters_clear @ 0x002c Command ZERO, "A write of any value sets all counters to zero; gauges stay." {
         CLEAR clear [0; 32] "Ignored.";
+    }
+    RAW_WORKER raw_worker @ 0x0030 ReadWrite ZERO, "Workers that carry bare Ethernet frames instead of calls: for measurements and for stacks of their own. While a bit is set, frames for the bypass go to those workers that wait, and none to the bypass endpoint." {
+        MASK mask [0; 16] "Bit i is for worker endpoint i + 1, which must be enabled too.";
     }
     CONFIG_LINE_BYTES config_line_bytes @ 0x0040 ReadOnly Reset::Config(ConfigField::LineBytes), "Configuration: bytes of one cache line." {
         VALUE value [0; 32] "The value.";

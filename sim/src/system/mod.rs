@@ -13,7 +13,7 @@ use std::rc::Rc;
 
 use lauberhorn_coherence::EndpointLayout;
 use lauberhorn_driver::bypass::Bypass;
-use lauberhorn_driver::endpoint::{EndpointError, TxMode};
+use lauberhorn_driver::endpoint::{EndpointError, Mode};
 use lauberhorn_driver::service::Services;
 use lauberhorn_driver::stack::HostStack;
 use lauberhorn_driver::worker::Worker;
@@ -32,7 +32,7 @@ use crate::monitor::{LineEvent, Monitor, Violation};
 use crate::oracle::{CallId, Decision};
 use crate::scoreboard::{ScoreError, Scoreboard};
 use crate::seed::Seed;
-use crate::wire::{FrameIn, RxSource, SentFrame, TxSink, TxSinkError};
+use crate::wire::{FrameDone, FrameIn, RxSource, SentFrame, TxSink, TxSinkError};
 use software::{StageLog, WorkerObserver};
 
 /// Why a run ended before its goal.
@@ -133,6 +133,7 @@ pub struct System<N> {
     failures: Failures,
     playing: std::collections::VecDeque<Playing>,
     next_tag: u64,
+    last_played: Option<FrameDone>,
     sent: Vec<SentFrame>,
     cycle: u64,
     last_activity_cycle: u64,
@@ -161,7 +162,7 @@ impl<N: NicPins> System<N> {
         System {
             nic,
             host: Host::new(host, around.seed.child("host")),
-            lockstep: Lockstep::new(core_count, &around.layout, around.cost.op_cycles),
+            lockstep: Lockstep::new(core_count, &around.layout, around.cost),
             csr: CsrMaster::new(),
             source: around.source,
             sink: around.sink,
@@ -173,6 +174,7 @@ impl<N: NicPins> System<N> {
             failures: Rc::default(),
             playing: std::collections::VecDeque::new(),
             next_tag: 0,
+            last_played: None,
             sent: Vec::new(),
             cycle: 0,
             last_activity_cycle: 0,
@@ -184,7 +186,7 @@ impl<N: NicPins> System<N> {
     }
 
     /// Starts workers on the first `count` worker endpoints.
-    pub fn spawn_workers(&mut self, services: &Rc<RefCell<Services>>, mode: TxMode, count: usize) {
+    pub fn spawn_workers(&mut self, services: &Rc<RefCell<Services>>, mode: Mode, count: usize) {
         for endpoint in 1..=count {
             let (services, layout) = (services.clone(), self.layout.clone());
             let (cost, log) = (self.cost, self.stage_log.clone());
@@ -202,12 +204,12 @@ impl<N: NicPins> System<N> {
         }
     }
 
-    /// Starts the bypass with the given stack behind it.
-    pub fn spawn_bypass<S: HostStack + 'static>(&mut self, stack: S, mode: TxMode) {
+    /// Starts the bypass with the given stack behind it, on the bypass endpoint or a raw worker.
+    pub fn spawn_bypass<S: HostStack + 'static>(&mut self, stack: S, endpoint: usize, mode: Mode) {
         let layout = self.layout.clone();
         let max_frame_bytes = self.config.max_frame_bytes();
-        self.spawn(0, move |core| async move {
-            let mut bypass = Bypass::new(core, stack, &layout, max_frame_bytes, mode)?;
+        self.spawn(endpoint, move |core| async move {
+            let mut bypass = Bypass::new(core, stack, &layout, endpoint, max_frame_bytes, mode)?;
             bypass.run(|_| true).await
         });
     }
@@ -297,6 +299,7 @@ impl<N: NicPins> System<N> {
                 self.timeline
                     .call_in(id, done.first_beat_cycle, done.last_beat_cycle);
             }
+            self.last_played = Some(done);
             self.last_activity_cycle = cycle;
         }
         self.watch_lines(&inputs, &outputs)?;
@@ -427,6 +430,11 @@ impl<N: NicPins> System<N> {
     /// Frames not completely played.
     pub fn pending_frames(&self) -> usize {
         self.source.pending_count()
+    }
+
+    /// The frame that was played to its end last.
+    pub fn last_played(&self) -> Option<FrameDone> {
+        self.last_played
     }
 
     /// Frames sent since the last call, in order.

@@ -3,10 +3,12 @@
 use std::cell::RefCell;
 use std::rc::Rc;
 
+use lauberhorn_coherence::InterconnectProfile;
 use lauberhorn_driver::worker::{self, Observer};
 use lauberhorn_interface::line::RxHeader;
 
 use super::timeline::Stage;
+use crate::host::ns_to_cycles;
 use crate::lockstep::SimCore;
 
 /// What the software costs, in core clock cycles of the card.
@@ -14,10 +16,25 @@ use crate::lockstep::SimCore;
 pub struct SoftwareCost {
     /// Before each operation on a line or register.
     pub op_cycles: u64,
+    /// After the load of a control line that brought a message.
+    pub control_cycles: u64,
+    /// Before the first overflow line of a message is loaded.
+    pub overflow_cycles: u64,
     /// From the last load of a call to the handler.
     pub receive_cycles: u64,
     /// The handler.
     pub handler_cycles: u64,
+}
+
+impl SoftwareCost {
+    /// What the profile says of software.
+    pub fn from_profile(profile: &InterconnectProfile, clock_hz: u64) -> Self {
+        Self {
+            control_cycles: ns_to_cycles(profile.control_software_ns, clock_hz),
+            overflow_cycles: ns_to_cycles(profile.overflow_software_ns, clock_hz),
+            ..Self::default()
+        }
+    }
 }
 
 /// Worker stages not yet in the timeline: endpoint, stage, cycle.

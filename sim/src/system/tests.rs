@@ -5,6 +5,8 @@ use std::net::Ipv4Addr;
 
 use lauberhorn_coherence::InterconnectProfile;
 use lauberhorn_driver::bringup::Settings;
+use lauberhorn_driver::bypass::BYPASS_ENDPOINT;
+use lauberhorn_driver::endpoint::TxMode;
 use lauberhorn_driver::lines::Registers;
 use lauberhorn_driver::services::{adder, echo, examples};
 use lauberhorn_driver::stack::channel;
@@ -39,6 +41,8 @@ fn settings() -> Settings {
         address: ADDRESS,
         block_time_cycles: 3000,
         promiscuous: false,
+        raw_workers: 0,
+        tx_mode: TxMode::Recall,
         clear_tables: false,
     }
 }
@@ -72,6 +76,8 @@ fn system(options: Options) -> (System<MockNic>, channel::ChannelPeer) {
         scoreboard: Scoreboard::new(rules.clone(), handlers_of(services(), limit_bytes)),
         cost: SoftwareCost {
             op_cycles: 1,
+            control_cycles: 3,
+            overflow_cycles: 7,
             receive_cycles: 5,
             handler_cycles: 10,
         },
@@ -80,9 +86,9 @@ fn system(options: Options) -> (System<MockNic>, channel::ChannelPeer) {
     };
     let mut system = System::new(MockNic::new(&config, rules), around);
     let served = Rc::new(RefCell::new(services()));
-    system.spawn_workers(&served, TxMode::Recall, config.workers());
+    system.spawn_workers(&served, Mode::RECALL, config.workers());
     let (stack, peer) = channel::pair(64);
-    system.spawn_bypass(stack, TxMode::Recall);
+    system.spawn_bypass(stack, BYPASS_ENDPOINT, Mode::RECALL);
     (system, peer)
 }
 
@@ -149,10 +155,10 @@ fn stages_follow_each_other_and_carry_the_cost_of_software() {
         times.between(Stage::LoadComplete, Stage::HandlerStart),
         Some(5 + 1)
     );
-    // 230 ns to the core are 58 cycles, and the line's second beat.
+    // 308 ns to the core are 77 cycles, the line's second beat, and the software behind it.
     assert_eq!(
         times.between(Stage::FillFirst, Stage::LoadComplete),
-        Some(58 + 1)
+        Some(77 + 1 + 3 + 1)
     );
 }
 

@@ -1,18 +1,15 @@
-//! What driving a model from Rust costs.
-
-use std::time::{Duration, Instant};
+//! The bare loop that `bench sim-speed` compares with.
 
 use lauberhorn_sim::model::{Model, Start};
 use lauberhorn_sim::seed::Seed;
 use rand::Rng;
 
 const ROWS: usize = 256;
-const CYCLES: u64 = 100_000;
+const CYCLES: u64 = 10_000;
 
-/// Both drivers give the same inputs and must arrive at the same outputs. The time is compared
-/// with a wide margin only, since other programs share the machine; `bench sim-speed` measures.
+/// Both give the same inputs and must arrive at the same outputs, or the comparison means nothing.
 #[test]
-fn stepping_from_rust_is_nearly_as_fast_as_the_bare_loop() {
+fn stepping_from_rust_does_what_the_bare_loop_does() {
     let mut rng = Seed::from_environment().stream("speed");
     let start = Start::Random(Seed(1));
     let mut bare = Model::open_with("toy_skid_577", start).expect("built");
@@ -43,27 +40,10 @@ fn stepping_from_rust_is_nearly_as_fast_as_the_bare_loop() {
         bare.record(&mut recording);
     }
 
-    let mut best = [Duration::MAX; 2];
-    for _ in 0..3 {
-        let start = Instant::now();
-        bare.replay(&recording, CYCLES).expect("no assertion");
-        best[0] = best[0].min(start.elapsed());
-        let start = Instant::now();
-        for row in rows.iter().cycle().take(CYCLES as usize) {
-            apply(&mut rust, row);
-            rust.step().expect("no assertion");
-        }
-        best[1] = best[1].min(start.elapsed());
-        assert_eq!(bare.words(out), rust.words(out));
+    bare.replay(&recording, CYCLES).expect("no assertion");
+    for row in rows.iter().cycle().take(CYCLES as usize) {
+        apply(&mut rust, row);
+        rust.step().expect("no assertion");
     }
-    let ratio = best[0].as_secs_f64() / best[1].as_secs_f64();
-    println!(
-        "bare loop {:.2} M cycles/s, from Rust {:.2} M cycles/s, ratio {ratio:.2}",
-        CYCLES as f64 / best[0].as_secs_f64() / 1e6,
-        CYCLES as f64 / best[1].as_secs_f64() / 1e6,
-    );
-    assert!(
-        ratio > 0.5,
-        "driving from Rust costs too much: ratio {ratio:.2}"
-    );
+    assert_eq!(bare.words(out), rust.words(out));
 }

@@ -10,11 +10,12 @@ use crate::host::recall::RecallPort;
 use crate::host::router::LineRouter;
 use crate::host::shape::Shape;
 use crate::host::tally::{SlotReturn, Tally};
+use crate::host::types::SendHeader;
 use crate::rtl::{Dut, Interpreter, Leaf, Value};
 use crate::testing::{Rng, Stopwatch, random_value, rng, root_seed};
 use lauberhorn_coherence::layout::{EndpointLayout, LineRole, Parity};
 use rand::Rng as _;
-use rust_hdl::prelude::Bits;
+use rust_hdl::prelude::{Bits, Synth};
 use std::collections::VecDeque;
 
 const CYCLES: u64 = 6_000;
@@ -344,7 +345,7 @@ fn intake_stores_transmit_lines_and_tells_of_every_line() {
         let mut queue: [Option<(Back, usize)>; 2] = [None, None];
         let mut events: VecDeque<(u64, Vec<u64>, Option<Value>)> = VecDeque::new();
         let mut writes: VecDeque<(u64, u64, Value)> = VecDeque::new();
-        let mut headers = vec![Value::zero(64); 64];
+        let mut headers = vec![Value::zero(SendHeader::BITS); 64];
         let (mut told, mut busy_cycles) = (0, 0);
         for cycle in 0..CYCLES {
             let unstalled = cycle < 500;
@@ -437,7 +438,7 @@ fn intake_stores_transmit_lines_and_tells_of_every_line() {
                         let address = block * stride + beat as u64 + *sent as u64;
                         writes.push_back((cycle + 2, address, back.beats[*sent].clone()));
                         if control == 1 && *sent == 0 {
-                            headers[place] = back.beats[0].slice(0, 64);
+                            headers[place] = back.beats[0].slice(0, SendHeader::BITS);
                         }
                     }
                     if *sent + 1 == back.beats.len() {

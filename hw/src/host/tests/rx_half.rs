@@ -9,6 +9,7 @@ use crate::testing::{Rng, rng, root_seed};
 use lauberhorn_coherence::home::{RxAction, RxContent, RxEvent, RxHome, WaitingLoad};
 use lauberhorn_coherence::layout::LineRole;
 use lauberhorn_coherence::layout::Parity::{One, Zero};
+use lauberhorn_interface::line::RxKind;
 use rand::Rng as _;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
@@ -234,15 +235,21 @@ impl Rig {
         let waits = self.dut.peek("waiting") == 1;
         let may = waits || self.waited;
         self.waited = waits;
-        let port = if self.endpoint == 0 { "frame" } else { "call" };
+        let (port, kind) = match self.rng.random() {
+            true => ("frame", RxKind::Frame),
+            false => ("call", RxKind::Call),
+        };
         let go = assign && may && self.rng.random_ratio(1, 25);
-        self.dut.poke(&format!("{port}$valid"), u64::from(go));
+        for name in ["frame", "call"] {
+            let valid = u64::from(go && name == port);
+            self.dut.poke(&format!("{name}$valid"), valid);
+        }
         if !go {
             return None;
         }
         self.waited = false;
         let capacity = self.shape.config().capacity_bytes();
-        let offset = self.shape.rx_body_offset(self.endpoint);
+        let offset = kind.body_offset();
         let length = match self.rng.random_range(0..3) {
             0 => 0,
             1 => self.rng.random_range(1..=64),

@@ -4,10 +4,12 @@
 use super::rx_half::named;
 use super::small;
 use crate::host::shape::Shape;
-use crate::host::tx::TxHalf;
+use crate::host::tx::{self, TxHalf};
 use crate::rtl::{Dut, Interpreter, Leaf};
 use crate::testing::{Rng, rng, root_seed};
-use lauberhorn_coherence::home::{TxAction, TxContent, TxEvent, TxHome, TxMessage, WaitingLoad};
+use lauberhorn_coherence::home::{
+    HomeConfig, TxAction, TxContent, TxEvent, TxHome, TxMessage, WaitingLoad,
+};
 use lauberhorn_coherence::layout::LineRole;
 use lauberhorn_coherence::layout::Parity::{One, Zero};
 use lauberhorn_interface::line::{AcceptStat, TxKind};
@@ -19,8 +21,6 @@ const ENDPOINT: usize = 1;
 const REPLY: u64 = TxKind::Reply as u64;
 const FRAME: u64 = TxKind::Frame as u64;
 const ERROR_REPLY: u64 = TxKind::ErrorReply as u64;
-/// State in which the half forgets what it kept.
-const TURN: u64 = 5;
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 struct Header {
@@ -30,6 +30,7 @@ struct Header {
     length_bytes: u64,
     session: u64,
     generation: u64,
+    sequence: u64,
 }
 
 /// What the host wrote to a line; the default is a line of zeros.
@@ -44,12 +45,17 @@ impl TxContent for Written {
     fn overflow_lines(&self) -> Option<usize> {
         self.overflow_lines
     }
+
+    fn sequence(&self) -> u32 {
+        self.header.sequence as u32
+    }
 }
 
 /// Kind, status, session, generation, length of an offered message.
 type Offer = (u64, u64, u64, u64, u64);
 
 struct Rig {
+    eager: bool,
     dut: Interpreter,
     shape: Shape,
     home: TxHome<Written>,
@@ -75,12 +81,18 @@ struct Rig {
 }
 
 impl Rig {
-    fn new(line_bytes: usize, name: &str) -> Self {
+    fn new(line_bytes: usize, eager: bool, name: &str) -> Self {
         let shape = small(line_bytes);
         let mut dut = Interpreter::new(TxHalf::new(&shape, ENDPOINT).elaborate());
         dut.reset();
+        dut.poke_field("settings", "eager_tx", u64::from(eager));
         Self {
-            home: TxHome::new(shape.overflow_lines()),
+            eager,
+            home: TxHome::with(HomeConfig {
+                eager,
+                sequence_mask: 0xff,
+                ..HomeConfig::new(shape.overflow_lines())
+            }),
             dut,
             shape,
             rng: rng(root_seed(), name),
@@ -218,6 +230,10 @@ impl Rig {
                 false => self.rng.random_range(0..0x400),
             },
             generation: self.rng.random_range(0..0x1_0000),
+            sequence: match self.rng.random_ratio(1, 8) {
+                true => self.rng.random_range(0..0x100),
+                false => u64::from(self.home.sequence()) & 0xff,
+            },
         }
     }
 
@@ -250,17 +266,28 @@ impl Rig {
     fn drive_event(&mut self, evictions: bool) -> Option<TxEvent<Written>> {
         // What comes while the half forgets is nobody's: a host that waits for its turn to be
         // confirmed has written nothing new yet.
-        let quiet = self.register("state_q") == TURN;
+        // Which lines are there is settled in one step in the home, one by one in the half.
+        let state = u128::from(self.register("state_q"));
+        let gathering = (tx::SIZE..=tx::OVERFLOW).contains(&state);
+        let quiet = state == tx::TURN || (self.eager && gathering);
         let acknowledge = !self.recalled.is_empty() && self.rng.random_ratio(1, 4);
-        let evict = evictions && !self.host.is_empty() && self.rng.random_ratio(1, 10);
+        // A cache does not evict what it waits for.
+        let waited = |line: &&LineRole| self.loads.iter().any(|load| load.line == **line);
+        let evictable: Vec<_> = self
+            .host
+            .iter()
+            .filter(|line| !waited(line))
+            .copied()
+            .collect();
+        let evict = evictions && !evictable.is_empty() && self.rng.random_ratio(1, 10);
         let line = match (acknowledge, evict) {
             (true, _) => {
                 let at = self.rng.random_range(0..self.recalled.len());
                 Some(self.recalled.swap_remove(at))
             }
             (false, true) if !quiet => {
-                let at = self.rng.random_range(0..self.host.len());
-                self.host.iter().nth(at).copied()
+                let at = self.rng.random_range(0..evictable.len());
+                Some(evictable[at])
             }
             _ => None,
         };
@@ -283,6 +310,7 @@ impl Rig {
             ("header.length_bytes", header.length_bytes),
             ("header.session", header.session),
             ("header.generation", header.generation),
+            ("header.sequence", header.sequence),
         ] {
             self.dut.poke_field("event$payload", field, value);
         }
@@ -295,7 +323,8 @@ impl Rig {
     /// Whether the half forgets what it kept at the end of this cycle.
     fn turns(&mut self) -> bool {
         let free = self.register("fill_valid_q") == 0 || self.dut.peek("fill$ready") == 1;
-        self.register("state_q") == TURN && free && self.register("fills_q") < 32
+        let fills = free && self.register("fills_q") < 32;
+        u128::from(self.register("state_q")) == tx::TURN && (self.eager || fills)
     }
 
     fn step(&mut self, traffic: bool) {
@@ -385,9 +414,9 @@ impl Rig {
     }
 }
 
-fn agrees(line_bytes: usize) {
-    let name = format!("tx half {line_bytes}");
-    let mut rig = Rig::new(line_bytes, &name);
+fn agrees(line_bytes: usize, eager: bool) {
+    let name = format!("tx half {line_bytes} {eager}");
+    let mut rig = Rig::new(line_bytes, eager, &name);
     for _ in 0..25_000 {
         rig.step(true);
     }
@@ -423,17 +452,23 @@ fn agrees(line_bytes: usize) {
 
 #[test]
 fn a_half_with_two_beat_lines_does_what_the_home_does() {
-    agrees(128);
+    agrees(128, false);
 }
 
 #[test]
 fn a_half_with_one_beat_lines_does_what_the_home_does() {
-    agrees(64);
+    agrees(64, false);
+}
+
+#[test]
+fn an_eager_half_does_what_the_eager_home_does() {
+    agrees(128, true);
+    agrees(64, true);
 }
 
 #[test]
 fn a_control_line_is_offered_in_one_cycle_and_loads_follow_in_every_cycle() {
-    let mut rig = Rig::new(128, "tx half promises");
+    let mut rig = Rig::new(128, false, "tx half promises");
     let dut = &mut rig.dut;
     for port in ["fill$ready", "recall$ready", "message$ready", "load$valid"] {
         dut.poke(port, 1);

@@ -5,9 +5,10 @@
 //!
 //! | port | contract |
 //! |---|---|
+//! | `settings` | messages of the bypass endpoint and of raw workers are bare frames, without a session |
 //! | `message`, `reply` | `ready` depends on the other's `valid`: when both wait they alternate |
 //! | `room`, `queue_room` | both high: the largest message fits behind everything admitted so far |
-//! | `lines_read`, `check` | follow `message` in the cycle it is taken (combinational), so that the first beat and the verdict come a cycle earlier |
+//! | `lines_read`, `check` | follow `message` (and `settings`) in the cycle it is taken (combinational), so that the first beat and the verdict come a cycle earlier |
 //! | `beat` | goes with the word that `lines_read` asked for in the cycle before |
 //! | `form` | 1 cycle after the job was taken |
 //! | `peer` | 2 cycles after; for messages it comes straight from `verdict` |
@@ -15,7 +16,7 @@
 //! | `taken` | the endpoint's lines have been read |
 //!
 //! A reply whose datagram, or a frame whose packet, would exceed the MTU, a frame shorter than its
-//! Ethernet header or from a worker, an error reply with a status that needs more than the status
+//! Ethernet header or from a worker that is not raw, an error reply with a status that needs more than the status
 //! (or is none), and an unknown kind are malformed: counted, and answered with SYSTEM_ERR when the
 //! handle is right.
 //!
@@ -29,7 +30,7 @@
 use super::types::{AdmitEvents, FrameForm, GatherBeat, SessionCheck, SessionVerdict};
 use crate::leaf;
 use crate::rtl::{Body, Leaf};
-use crate::types::{FlowOut, NicReply, Peer, StreamIn, TxMessage};
+use crate::types::{FlowOut, NicReply, Peer, StreamIn, TxConfig, TxMessage};
 use lauberhorn_interface::NicConfig;
 use lauberhorn_interface::line::{AcceptStat, ETHERNET_HEADER_BYTES, TxKind};
 use rust_hdl::prelude::*;
@@ -44,6 +45,8 @@ pub struct Admit {
     pub clock: Signal<In, Clock>,
     /// Synchronous reset.
     pub reset: Signal<In, Bit>,
+    /// Which workers are raw.
+    pub settings: Signal<In, TxConfig>,
     /// Complete messages in the transmit lines.
     pub message: StreamIn<TxMessage>,
     /// Replies of the receive path.
@@ -94,6 +97,7 @@ impl Leaf for Admit {
             "check$valid <- queue_room",
             "check$valid <- reply$valid",
             "check$valid <- room",
+            "check$valid <- settings",
             "lines_read$payload <- message$payload",
             "lines_read$valid <- message$valid",
             "lines_read$valid <- queue_room",
@@ -132,14 +136,23 @@ impl Leaf for Admit {
         let length = message.field("length_bytes");
         let kind = message.field("kind");
         let status = message.field("status");
-        let from_bypass = message.field("endpoint").eq_lit(0);
+        let settings = b.read(&self.settings);
+        b.unused(settings);
+        let raw = settings.field("raw_worker");
+        let senders: Vec<_> = (0..=raw.width())
+            .map(|endpoint| match endpoint {
+                0 => b.bit(true),
+                _ => raw.bit(endpoint - 1),
+            })
+            .collect();
+        let bare = b.select(&senders, message.field("endpoint"));
         let is = |wanted: TxKind| kind.eq_lit(wanted as u128);
         let bytes = |value: usize| b.lit(16, value as u128);
         let frame_limit = self._mtu_bytes + ETHERNET_HEADER_BYTES;
         let frame = b.wire(
             "frame",
             is(TxKind::Frame)
-                & from_bypass
+                & bare
                 & length.ge(bytes(ETHERNET_HEADER_BYTES))
                 & length.le(bytes(frame_limit)),
         );
@@ -228,7 +241,7 @@ impl Leaf for Admit {
             ("generation", message.field("generation")),
             ("endpoint", message.field("endpoint")),
         ];
-        b.drive(&self.check.valid, pick_message & !from_bypass);
+        b.drive(&self.check.valid, pick_message & !bare);
         b.drive(&self.check.payload, b.pack::<SessionCheck>(&check));
 
         // First cycle of the job.

@@ -103,6 +103,7 @@ impl Leaf for Emit {
     fn body(&self, b: &Body) {
         let config = b.read(&self.settings);
         b.unused(config.field("ipv4"));
+        b.unused(config.field("raw_worker"));
 
         // The queue.
         let queue = b.memory(
@@ -195,6 +196,9 @@ impl Leaf for Emit {
         let frame = front.q();
         let head = frame.field("head");
         let raw = head.field("raw");
+        // Counted down in registers of their own.
+        b.unused(head.field("last_step"));
+        b.unused(head.field("body_beats"));
         let (first, second, last, takes) = (first.q(), second.q(), last.q(), takes.q());
 
         // The beat.

@@ -88,6 +88,7 @@ impl Leaf for HeaderBuilder {
     fn body(&self, b: &Body) {
         let config = b.read(&self.settings);
         b.unused(config.field("mac"));
+        b.unused(config.field("raw_worker"));
         let local = config.field("ipv4");
 
         // First cycle: what the form alone decides.

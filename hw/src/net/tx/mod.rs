@@ -144,6 +144,7 @@ impl Logic for TxPath {
         StreamIn::<NicReply>::link(&mut self.reply, &mut self.admit.reply);
         FlowOut::<Bits<16>>::link(&mut self.lines_read, &mut self.admit.lines_read);
         FlowOut::<Bits<5>>::link(&mut self.taken, &mut self.admit.taken);
+        self.admit.settings.next = self.settings.val();
         self.admit.room.next = self.gather.room.val();
         self.admit.queue_room.next = self.emit.room.val();
 

@@ -1,6 +1,6 @@
 //! The whole transmit path against its untimed model.
 
-use super::rig::{Handle, Message, Rig, nic_reply, random_peer};
+use super::rig::{Handle, Message, RAW_ENDPOINT, Rig, nic_reply, random_peer};
 use crate::net::tx::model::{Addresses, Reply, padded, reply_frame};
 use lauberhorn_interface::NicConfig;
 use rand::Rng as _;
@@ -123,10 +123,10 @@ fn bypass_frames_go_out_as_they_are() {
     let sizes = (14..=260)
         .chain((264..most).step_by(997))
         .chain([most - 1, most]);
-    for bytes in sizes {
+    for (bytes, endpoint) in sizes.zip([0, RAW_ENDPOINT].into_iter().cycle()) {
         let body: Vec<u8> = (0..bytes).map(|_| rig.rng.random()).collect();
         rig.messages
-            .push_back(message(0, FRAME, NO_HANDLE, body.clone()));
+            .push_back(message(endpoint, FRAME, NO_HANDLE, body.clone()));
         rig.run();
         let (frame, _, _) = rig.frames.pop().expect("a frame");
         assert_eq!(frame, padded(body), "{bytes} bytes");

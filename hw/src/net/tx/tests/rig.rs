@@ -14,6 +14,9 @@ use std::collections::{BTreeMap, VecDeque};
 const IDLE_CYCLES: u64 = 2_000;
 pub const LOCAL_MAC: [u8; 6] = [2, 0, 0, 0, 0, 1];
 pub const LOCAL_IPV4: [u8; 4] = [10, 1, 2, 3];
+/// This endpoint is raw, and no other.
+const RAW_WORKERS: u16 = 1 << (RAW_ENDPOINT - 1);
+pub const RAW_ENDPOINT: u8 = 16;
 
 /// A handle as software would hold it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -153,7 +156,8 @@ impl Rig {
         self.dut.reset();
         let mut settings = LOCAL_MAC.to_vec();
         settings.extend(LOCAL_IPV4);
-        self.dut.set("settings", &Value::from_bytes(80, &settings));
+        settings.extend(RAW_WORKERS.to_le_bytes());
+        self.dut.set("settings", &Value::from_bytes(96, &settings));
         self.steps(self.sessions + 4);
     }
 

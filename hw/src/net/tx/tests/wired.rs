@@ -57,6 +57,7 @@ const OUTSIDE: &[(&str, usize, &str)] = &[
     ("neighbours", NEIGHBOURS, "write"),
     ("neighbour_read", NEIGHBOURS, "read"),
     ("neighbour_entry", NEIGHBOURS, "entry"),
+    ("settings", ADMIT, "settings"),
     ("settings", HEADER, "settings"),
     ("settings", EMIT, "settings"),
     ("mac", EMIT, "mac"),
