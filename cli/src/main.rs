@@ -3,6 +3,7 @@
 //! Exit status: 0 did what was asked, 1 a check failed or something broke, 2 wrong usage.
 
 mod commands;
+mod curves;
 mod options;
 mod stages;
 

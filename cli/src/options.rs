@@ -2,7 +2,7 @@
 
 use clap::{Args, ValueEnum};
 use lauberhorn_coherence::InterconnectProfile;
-use lauberhorn_driver::endpoint::TxMode;
+use lauberhorn_driver::endpoint::Mode;
 use lauberhorn_sim::seed::Seed;
 use lauberhorn_sim::stand::Stand;
 use std::net::Ipv4Addr;
@@ -46,6 +46,8 @@ impl Interconnect {
 pub enum Transmit {
     /// The card recalls the lines.
     Recall,
+    /// The cores write the lines back.
+    Eager,
 }
 
 /// The card and the host around it.
@@ -81,7 +83,8 @@ impl CardOptions {
         }
         stand.workers = self.cores;
         stand.mode = match self.tx {
-            Transmit::Recall => TxMode::Recall,
+            Transmit::Recall => Mode::RECALL,
+            Transmit::Eager => Mode::EAGER,
         };
         stand.address = self.ip;
         stand.seed = self.seed;

@@ -9,6 +9,7 @@ use lauberhorn_driver::services::{echo, examples};
 use lauberhorn_interface::NicConfig;
 use lauberhorn_interface::config::CORE_CLOCK_HZ;
 use lauberhorn_interface::counters::Counter;
+use lauberhorn_interface::table_hash::ServiceKey;
 use lauberhorn_sim::rx_path_model::RxPathModel;
 use lauberhorn_sim::stand::Stand;
 use lauberhorn_sim::wire::{FRAME_OVERHEAD_BYTES, FrameIn, Pacing, RxSource};
@@ -22,16 +23,16 @@ const CALL_HEADER_BYTES: usize = 82;
 const MIN_FRAME_BYTES: usize = 60;
 const MAX_FRAME_BYTES: usize = 1514;
 const JUMBO_FRAME_BYTES: usize = 9014;
-/// Frames of each size; the minimal call gets more.
-const FRAMES: u64 = 60;
+/// Wire time of a burst of one size, long against the rounding to whole cycles.
+const BURST_CYCLES: u64 = 500;
 const MINIMAL_CALLS: u64 = 20_000;
 /// The pipeline is empty after so many cycles.
 const DRAIN_CYCLES: u64 = 64;
 /// Cores of the end-to-end measurement, and calls for each of them.
 const CORES: [usize; 3] = [1, 4, 16];
 const CALLS_PER_CORE: u64 = 200;
-/// A rate may be off by the rounding of a whole cycle over the frames measured.
-const ROUNDING: f64 = 0.98;
+/// A rate may be off by the rounding of a whole cycle over the burst measured.
+const ROUNDING: f64 = 0.99;
 
 /// Decode rate for every frame size, and calls per second end to end.
 #[derive(Args)]
@@ -50,38 +51,61 @@ struct Report {
     end_to_end_mrps: BTreeMap<&'static str, BTreeMap<String, f64>>,
 }
 
-/// A rate measured at the receive path.
+/// Frames of one size, one after the other.
+#[derive(Clone, Copy)]
+struct Burst {
+    bytes: usize,
+    frames: u64,
+}
+
+impl Burst {
+    /// As many frames of a size as fill [`BURST_CYCLES`] of the wire.
+    fn of(bytes: usize) -> Self {
+        let frame_bits = 8 * (bytes as u64 + FRAME_OVERHEAD_BYTES);
+        let burst_bits = LINE_RATE_GBPS * 1e9 / CORE_CLOCK_HZ as f64 * BURST_CYCLES as f64;
+        Self {
+            bytes,
+            frames: (burst_bits as u64).div_ceil(frame_bits).max(8),
+        }
+    }
+}
+
+/// What the receive path made of a burst.
 struct Rate {
+    bytes: usize,
     frames_per_second: f64,
     gbps: f64,
-    lost: u64,
 }
 
 impl Throughput {
     /// Measures.
     pub fn run(self) -> anyhow::Result<()> {
-        let mut decode_gbps = BTreeMap::new();
-        let mut lost = 0;
-        let mut slow = Vec::new();
-        let sizes: Vec<usize> = (MIN_FRAME_BYTES..=MAX_FRAME_BYTES)
-            .chain([JUMBO_FRAME_BYTES])
+        let bursts: Vec<Burst> = (MIN_FRAME_BYTES..=MAX_FRAME_BYTES)
+            .map(Burst::of)
+            .chain([Burst {
+                bytes: CALL_HEADER_BYTES,
+                frames: MINIMAL_CALLS,
+            }])
             .collect();
-        let progress = ProgressBar::new(sizes.len() as u64);
-        for bytes in sizes {
-            let rate = decode_rate(bytes, FRAMES)?;
-            let limit = LINE_RATE_GBPS.min(beat_limit_gbps(bytes));
-            if rate.gbps < limit * ROUNDING {
-                slow.push(format!(
-                    "{bytes} bytes: {:.1} of {limit:.1} Gb/s",
-                    rate.gbps
-                ));
-            }
-            lost += rate.lost;
-            decode_gbps.insert(bytes.to_string(), rate.gbps);
-            progress.inc(1);
-        }
-        progress.finish_and_clear();
-        let minimal = decode_rate(CALL_HEADER_BYTES, MINIMAL_CALLS)?;
+        let jumbo = [Burst::of(JUMBO_FRAME_BYTES)];
+        let (mut rates, mut lost) = decode("rx_path", &NicConfig::eci(), &bursts)?;
+        let minimal = rates.pop().context("the burst of minimal calls")?;
+        let (jumbo_rates, jumbo_lost) =
+            decode("rx_path_jumbo", &NicConfig::eci_16_jumbo(), &jumbo)?;
+        rates.extend(jumbo_rates);
+        lost += jumbo_lost;
+        let slow: Vec<String> = rates
+            .iter()
+            .map(|rate| (rate, LINE_RATE_GBPS.min(beat_limit_gbps(rate.bytes))))
+            .filter(|(rate, limit)| rate.gbps < limit * ROUNDING)
+            .map(|(rate, limit)| {
+                format!("{} bytes: {:.1} of {limit:.1} Gb/s", rate.bytes, rate.gbps)
+            })
+            .collect();
+        let decode_gbps = rates
+            .iter()
+            .map(|rate| (rate.bytes.to_string(), rate.gbps))
+            .collect();
         let mut end_to_end_mrps = BTreeMap::new();
         for interconnect in [Interconnect::Eci] {
             let mut rates = BTreeMap::new();
@@ -94,7 +118,7 @@ impl Throughput {
             line_rate_gbps: LINE_RATE_GBPS,
             decode_gbps,
             minimal_calls_mrps: minimal.frames_per_second / 1e6,
-            lost: lost + minimal.lost,
+            lost,
             end_to_end_mrps,
         };
         if self.json {
@@ -119,62 +143,86 @@ fn beat_limit_gbps(bytes: usize) -> f64 {
     wire_bits * CORE_CLOCK_HZ as f64 / 1e9 / cycles
 }
 
-/// Frames of one size back to back through the receive path: calls where a call fits.
-fn decode_rate(bytes: usize, frames: u64) -> anyhow::Result<Rate> {
-    let (design, config) = if bytes > MAX_FRAME_BYTES {
-        ("rx_path_jumbo", NicConfig::eci_16_jumbo())
-    } else {
-        ("rx_path", NicConfig::eci())
-    };
-    let key = examples(ROUTE.card_ipv4.into())?.key(echo::PROGRAM, echo::VERSION, 1);
-    let mut path = RxPathModel::open(design, &config, ROUTE.card_mac, ROUTE.card_ipv4, key)?;
-    let mut source = RxSource::new(Pacing::hundred_gigabit(CORE_CLOCK_HZ));
+/// A frame of so many bytes: a call where a call fits.
+fn frame_of(bytes: usize, key: ServiceKey) -> Vec<u8> {
     let mut frame = match bytes.checked_sub(CALL_HEADER_BYTES) {
         Some(arguments) => CallSpec::new(1, key, vec![0; arguments]).frame(&ROUTE),
         // Too short for a call: an experimental EtherType, for the bypass.
         None => [&ROUTE.card_mac[..], &ROUTE.client_mac, &[0x88, 0xb5]].concat(),
     };
     frame.resize(bytes, 0);
-    for tag in 0..frames {
-        source.push(FrameIn {
-            bytes: frame.clone(),
-            error: false,
-            tag,
-            not_before: 0,
-        });
-    }
-    let (mut first_cycle, mut last_cycle) = (None, 0);
+    frame
+}
+
+/// Bursts back to back through the receive path, without a pause between them: the rate at which
+/// each leaves it, and how many frames were neither dispatched nor passed to the bypass.
+fn decode(design: &str, config: &NicConfig, bursts: &[Burst]) -> anyhow::Result<(Vec<Rate>, u64)> {
+    let key = examples(ROUTE.card_ipv4.into())?.key(echo::PROGRAM, echo::VERSION, 1);
+    let mut path = RxPathModel::open(design, config, ROUTE.card_mac, ROUTE.card_ipv4, key)?;
+    let mut source = RxSource::new(Pacing::hundred_gigabit(CORE_CLOCK_HZ));
+    let progress = ProgressBar::new(bursts.len() as u64);
+    let mut rates = Vec::new();
+    let mut waiting = bursts.iter();
+    // The burst that leaves the path: how many frames ended before it, and when its first one did.
+    let mut ended_before = 0;
+    let mut first_cycle = None;
     let mut cycle = 0;
     let mut drain = DRAIN_CYCLES;
     while drain > 0 {
+        // One burst ahead of the wire is enough to keep it busy.
+        if source.pending_count() < 2 {
+            match waiting.next() {
+                Some(burst) => {
+                    let bytes = frame_of(burst.bytes, key);
+                    for _ in 0..burst.frames {
+                        source.push(FrameIn {
+                            bytes: bytes.clone(),
+                            error: false,
+                            tag: 0,
+                            not_before: 0,
+                        });
+                    }
+                }
+                None if source.pending_count() == 0 => drain -= 1,
+                None => {}
+            }
+        }
         let driven = source.drive(cycle);
         path.cycle(driven.as_ref().map(|(beat, _)| beat))?;
-        if let Some((_, Some(done))) = driven {
-            first_cycle.get_or_insert(done.last_beat_cycle);
-            last_cycle = done.last_beat_cycle;
-        }
-        if source.pending_count() == 0 {
-            drain -= 1;
-        }
         cycle += 1;
+        let Some(burst) = bursts.get(rates.len()) else {
+            continue;
+        };
+        let ended = path.received().ended - ended_before;
+        if ended >= 1 {
+            first_cycle.get_or_insert(cycle);
+        }
+        if ended == burst.frames {
+            let start = first_cycle.take().context("a burst that ended began")?;
+            rates.push(rate_of(*burst, cycle - start));
+            ended_before = path.received().ended;
+            progress.inc(1);
+        }
     }
+    progress.finish_and_clear();
+    let sent: u64 = bursts.iter().map(|burst| burst.frames).sum();
     let received = path.received();
-    if received.ended != frames {
-        bail!(
-            "{bytes} bytes: {frames} frames in, {} ended",
-            received.ended
-        );
+    if received.ended != sent || rates.len() != bursts.len() {
+        bail!("{design}: {sent} frames in, {} ended", received.ended);
     }
-    let first_cycle = first_cycle.context("no frame was played")?;
-    // From the end of the first frame to the end of the last: a whole number of frame times.
-    let seconds = (last_cycle - first_cycle) as f64 / CORE_CLOCK_HZ as f64;
-    let frames_per_second = (frames - 1) as f64 / seconds;
-    let wire_bits = 8.0 * (bytes as u64 + FRAME_OVERHEAD_BYTES) as f64;
-    Ok(Rate {
+    Ok((rates, sent - received.calls - received.bypass))
+}
+
+/// The rate of a burst from the end of its first frame to the end of its last.
+fn rate_of(burst: Burst, cycles: u64) -> Rate {
+    let seconds = cycles as f64 / CORE_CLOCK_HZ as f64;
+    let frames_per_second = (burst.frames - 1) as f64 / seconds;
+    let wire_bits = 8.0 * (burst.bytes as u64 + FRAME_OVERHEAD_BYTES) as f64;
+    Rate {
+        bytes: burst.bytes,
         frames_per_second,
         gbps: frames_per_second * wire_bits / 1e9,
-        lost: frames - received.calls - received.bypass,
-    })
+    }
 }
 
 /// Echo calls of 64 bytes, as fast as `cores` cores serve them; calls per second.
