@@ -14,10 +14,11 @@
 //! Latency: 1 cycle; in packet mode 2 for the first item of an input that was not served last, when
 //! nothing else was there to send.
 //! Throughput: 1 item/cycle.
-//! Backpressure: lossless; outputs but `rx[i].ready` are registered: ready follows from `tx.ready`,
-//! and but in packet mode from all `valid`, in the same cycle.
+//! Backpressure: lossless; one item more is taken while `tx` stalls, so that nothing follows from
+//! `tx.ready` in the same cycle. Outputs but `rx[i].ready` are registered; that follows from all
+//! `valid` in the same cycle, but not in packet mode.
 //! Ordering: kept within each input; packets are not mixed in packet mode.
-//! Reset: drops the item in the output register and forgets an unfinished packet; input 0 is first.
+//! Reset: drops the items in its registers and forgets an unfinished packet; input 0 is first.
 //! Errors: none. Counters: none.
 
 use crate::design::Design;
@@ -98,8 +99,8 @@ fn above<'b>(b: &'b Body, chosen: Expr<'b>) -> Expr<'b> {
 impl<T: Synth> Leaf for Arbiter<T> {
     fn combinational(&self) -> &'static [&'static str] {
         match self._packets {
-            false => &["rx$*$ready <- rx$*$valid", "rx$*$ready <- tx$ready"],
-            true => &["rx$*$ready <- tx$ready"],
+            false => &["rx$*$ready <- rx$*$valid"],
+            true => &[],
         }
     }
 
@@ -114,7 +115,12 @@ impl<T: Synth> Leaf for Arbiter<T> {
         let from = b.reg_data("from_q", FROM_BITS);
         // Bit i: input i comes after the one served last.
         let later = b.reg("later_q", ways);
-        let open = b.wire("open", !valid.q() | b.read(&self.tx.ready));
+        // What was taken while the output stalled; `ready` looks at nothing else of the output, so that
+        // arbiters behind arbiters add up no path.
+        let spare_valid = b.reg("spare_valid_q", 1);
+        let spare = b.reg_of::<T>("spare_q");
+        let spare_from = b.reg_data("spare_from_q", FROM_BITS);
+        let open = !spare_valid.q();
         let requests: Vec<_> = self.rx.iter().map(|rx| b.read(&rx.valid)).collect();
         let grants = match self._packets {
             false => {
@@ -157,10 +163,17 @@ impl<T: Synth> Leaf for Arbiter<T> {
         let numbers: Vec<_> = (0..ways)
             .map(|i| (grants.bit(i), b.lit(FROM_BITS, i as u128)))
             .collect();
-        b.when(open, || {
-            valid.set(grants.any());
-            payload.set(b.one_hot(&choices));
-            from.set(b.one_hot(&numbers));
+        let (item, number) = (b.one_hot(&choices), b.one_hot(&numbers));
+        b.when(!valid.q() | b.read(&self.tx.ready), || {
+            valid.set(spare_valid.q() | grants.any());
+            payload.set(spare_valid.q().mux(spare.q(), item));
+            from.set(spare_valid.q().mux(spare_from.q(), number));
+            spare_valid.set(b.bit(false));
+        })
+        .or_when(open, || {
+            spare_valid.set(grants.any());
+            spare.set(item);
+            spare_from.set(number);
         });
         b.drive(&self.tx.valid, valid.q());
         b.drive(&self.tx.payload, payload.q());
