@@ -1,45 +1,59 @@
 //! # Block
-//! The figures of one block.
+//! The figures of one block. A leaf is mapped and analysed; a composite is assembled from the models
+//! of its leaves, each of which is mapped once however often it is used.
 
+use crate::assembly::{self, Part};
 use crate::delay::{Grade, NetModel};
 use crate::error::Error;
+use crate::hierarchy::{Hierarchy, Leaf, row};
+use crate::model::Model;
 use crate::netlist::Netlist;
 use crate::resources::Resources;
 use crate::sta::{Analysis, Graph, Path as TimingPath};
 use crate::tool::{Target, Tool};
-use lauberhorn_hw::design::{Design, designs};
+use lauberhorn_hw::design::{Design, designs, sizes};
 use lauberhorn_interface::hash::fnv1a;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 /// What is known of a design before it is mapped.
 #[derive(Clone, Debug)]
 pub struct Source {
     /// Name.
     pub name: String,
-    /// Top module.
-    pub top: String,
-    /// All modules.
-    pub verilog: String,
+    /// Its modules.
+    pub hierarchy: Hierarchy,
 }
 
-impl From<Design> for Source {
-    fn from(design: Design) -> Self {
+impl Source {
+    /// The design called `name` with the outermost module `top`.
+    pub fn new(name: &str, top: &str, verilog: &str) -> Result<Self, Error> {
+        Ok(Self {
+            name: name.to_owned(),
+            hierarchy: Hierarchy::parse(verilog, top)?,
+        })
+    }
+}
+
+impl Source {
+    /// A design that was not emitted here: mapped as one leaf, with all modules below it.
+    pub fn foreign(top: &str, verilog: &str) -> Self {
         Self {
-            name: design.name,
-            top: design.top,
-            verilog: design.verilog,
+            name: top.to_owned(),
+            hierarchy: Hierarchy::foreign(verilog, top),
         }
     }
 }
 
 /// Every block there is. The random machines that prove the builder are no blocks.
-pub fn sources() -> Vec<Source> {
+pub fn sources() -> Result<Vec<Source>, Error> {
     let is_block = |design: &Design| !design.name.starts_with("random_");
-    let blocks = designs().into_iter().filter(is_block);
-    blocks.map(Source::from).collect()
+    let blocks = designs().into_iter().chain(sizes()).filter(is_block);
+    blocks
+        .map(|design| Source::new(&design.name, &design.top, &design.verilog))
+        .collect()
 }
 
 /// How a block stands against its clock, on the fanout model.
@@ -115,26 +129,60 @@ pub struct Report {
     pub figures: Figures,
     /// Analysis of the fanout model.
     pub analysis: Analysis,
+    /// Where the resources of a composite go.
+    pub parts: Vec<Part>,
+    /// The leaves it was made from, by stamp.
+    pub leaves: BTreeMap<String, Model>,
 }
 
-/// Stamp of a design's figures: the design, the tool, its script and the analysis.
-pub fn stamp(source: &Source, target: Target, tool: &str) -> String {
-    // The sources that decide on the figures: whoever changes them gets new stamps.
-    const ANALYSIS: [&str; 5] = [
+/// What a mapped leaf says.
+struct Analysed {
+    model: Model,
+    analysis: Analysis,
+}
+
+/// What decides on figures besides the design: whoever changes it gets new stamps.
+fn analysis_stamp() -> u64 {
+    const SOURCES: [&str; 8] = [
+        include_str!("assembly.rs"),
         include_str!("cells.rs"),
         include_str!("delay.rs"),
+        include_str!("model.rs"),
         include_str!("netlist.rs"),
         include_str!("resources.rs"),
         include_str!("sta.rs"),
+        include_str!("sta/boundary.rs"),
     ];
-    let mapped = netlist_stamp(source, target, tool);
-    let analysis = fnv1a(ANALYSIS.concat().as_bytes());
-    format!("{:016x}", fnv1a(format!("{mapped}{analysis:x}").as_bytes()))
+    fnv1a(SOURCES.concat().as_bytes())
 }
 
-fn netlist_stamp(source: &Source, target: Target, tool: &str) -> String {
-    let script = target.script(&source.top);
-    let text = [tool, &script, &source.verilog].join("\0");
+/// Stamp of a leaf's figures: its Verilog, the tool with its script, and the analysis.
+pub fn leaf_stamp(leaf: &Leaf, target: Target, tool: &str) -> String {
+    let text = format!(
+        "{}{:x}",
+        netlist_stamp(leaf, target, tool),
+        analysis_stamp()
+    );
+    format!("{:016x}", fnv1a(text.as_bytes()))
+}
+
+/// Stamp of a design's figures: those of its leaves, and its wires.
+pub fn stamp(source: &Source, target: Target, tool: &str) -> String {
+    match source.hierarchy.leaf() {
+        Some(leaf) => leaf_stamp(leaf, target, tool),
+        None => {
+            let mut text = source.hierarchy.wiring();
+            for leaf in source.hierarchy.leaves() {
+                text += &leaf_stamp(leaf, target, tool);
+            }
+            format!("{:016x}", fnv1a(text.as_bytes()))
+        }
+    }
+}
+
+fn netlist_stamp(leaf: &Leaf, target: Target, tool: &str) -> String {
+    let script = target.script(leaf);
+    let text = [tool, &script, &leaf.verilog].join("\0");
     format!("{:016x}", fnv1a(text.as_bytes()))
 }
 
@@ -153,24 +201,54 @@ pub struct Estimator {
 }
 
 impl Estimator {
-    /// Maps `source`, or finds it mapped, and analyses it.
-    pub fn report(&self, source: &Source) -> Result<Report, Error> {
-        let json = self.mapped(source)?;
-        let netlist = Netlist::parse(&json, &source.top)?;
-        drop(json);
-        let graph = Graph::new(&netlist)?;
-        let analysis = graph.analyse(self.grade, NetModel::Fanout, self.paths.max(1));
-        let constant = graph.analyse(self.grade, NetModel::Constant, 1);
+    /// The leaf's model, from its netlist.
+    pub fn model(&self, name: &str, leaf: &Leaf) -> Result<Model, Error> {
+        Ok(self.analysed(name, leaf)?.model)
+    }
+
+    /// Reports on `source`; of composites, leaves that are in `known` need no netlist.
+    pub fn report(
+        &self,
+        source: &Source,
+        known: &BTreeMap<String, Model>,
+    ) -> Result<Report, Error> {
+        let stamp_of = |leaf: &Leaf| leaf_stamp(leaf, self.target, &self.tool.name);
+        let mut leaves = BTreeMap::new();
+        let (analysis, parts, worst, resources) = match source.hierarchy.leaf() {
+            Some(leaf) => {
+                let Analysed { model, analysis } = self.analysed(&source.name, leaf)?;
+                let (worst, resources) = (model.worst, model.resources);
+                leaves.insert(stamp_of(leaf), model);
+                (analysis, Vec::new(), worst, resources)
+            }
+            None => {
+                for leaf in source.hierarchy.leaves() {
+                    let stamp = stamp_of(leaf);
+                    if !leaves.contains_key(&stamp) {
+                        let model = match known.get(&stamp) {
+                            Some(model) => model.clone(),
+                            None => self.model(&source.name, leaf)?,
+                        };
+                        leaves.insert(stamp, model);
+                    }
+                }
+                let model_of = |leaf: &Leaf| &leaves[&stamp_of(leaf)];
+                let whole = assembly::assemble(
+                    &source.hierarchy,
+                    &model_of,
+                    self.grade,
+                    self.paths.max(1),
+                )?;
+                (whole.analysis, whole.parts, whole.worst, whole.resources)
+            }
+        };
         let nanoseconds = |ps: u64| ps as f64 / 1000.0;
-        let timing = analysis
-            .worst()
-            .zip(constant.worst())
-            .map(|(fanout, constant)| Timing {
-                budget_ns: nanoseconds(constant.delay),
-                fanout_ns: nanoseconds(fanout.delay),
-                period_ns: nanoseconds(fanout.period),
-                class: Class::of(fanout),
-            });
+        let timing = analysis.worst().zip(worst).map(|(path, worst)| Timing {
+            budget_ns: nanoseconds(worst.budget),
+            fanout_ns: nanoseconds(path.delay),
+            period_ns: nanoseconds(path.period),
+            class: Class::of(path),
+        });
         let combinational: BTreeSet<String> = analysis
             .combinational
             .iter()
@@ -179,51 +257,59 @@ impl Estimator {
         Ok(Report {
             name: source.name.clone(),
             figures: Figures {
-                resources: Resources::count(&netlist, graph.inverters)?,
+                resources,
                 levels: analysis.levels,
                 timing: timing.filter(|_| self.target == Target::Xcup),
                 combinational: combinational.into_iter().collect(),
                 stamp: stamp(source, self.target, &self.tool.name),
             },
             analysis,
+            parts,
+            leaves,
         })
     }
 
-    fn mapped(&self, source: &Source) -> Result<String, Error> {
-        let name = &source.name;
-        let stamp = netlist_stamp(source, self.target, &self.tool.name);
-        let prefix = format!("{name}-{}-", self.target.name());
-        let kept = self.dir.join(format!("{prefix}{stamp}.json"));
+    fn analysed(&self, name: &str, leaf: &Leaf) -> Result<Analysed, Error> {
+        let json = self.mapped(name, leaf)?;
+        let netlist = Netlist::parse(&json, &leaf.top)?;
+        drop(json);
+        let graph = Graph::new(&netlist)?;
+        let analysis = graph.analyse(self.grade, NetModel::Fanout, self.paths.max(1));
+        let constant = graph.analyse(self.grade, NetModel::Constant, 1);
+        let resources = Resources::count(&netlist, graph.inverters)?;
+        let model = Model::new(resources, &analysis, &constant, graph.boundary(self.grade));
+        Ok(Analysed { model, analysis })
+    }
+
+    /// The netlist of `leaf`, kept from before or made now.
+    fn mapped(&self, name: &str, leaf: &Leaf) -> Result<String, Error> {
+        let stamp = netlist_stamp(leaf, self.target, &self.tool.name);
+        let kept = self
+            .dir
+            .join(format!("{}-{stamp}.json", self.target.name()));
         if let Ok(json) = fs::read_to_string(&kept) {
             return Ok(json);
         }
-        let scratch = self.dir.join(format!("{prefix}scratch"));
-        let json = self
-            .tool
-            .map(name, &source.top, &source.verilog, self.target, &scratch)?;
-        remove_older(&self.dir, &prefix);
+        let scratch = self.dir.join(format!("{stamp}-scratch"));
+        let json = self.tool.map(name, leaf, self.target, &scratch)?;
         fs::rename(scratch.join("mapped.json"), &kept).map_err(Error::file(&kept))?;
         fs::remove_dir_all(&scratch).map_err(Error::file(&scratch))?;
         Ok(json)
     }
-}
 
-/// `rx$*$ready` of `rx$3$ready`: a row of ports is one port here.
-fn row(port: &str) -> String {
-    let parts = port.split('$').map(|part| match part.parse::<usize>() {
-        Ok(_) => "*",
-        Err(_) => part,
-    });
-    parts.collect::<Vec<_>>().join("$")
-}
-
-/// Removes netlists of earlier versions of the block; what cannot be removed only takes space.
-fn remove_older(dir: &Path, prefix: &str) {
-    let entries = fs::read_dir(dir).into_iter().flatten().flatten();
-    for path in entries.map(|entry| entry.path()) {
-        let name = path.file_name().unwrap_or_default().to_string_lossy();
-        if name.starts_with(prefix) && name.ends_with(".json") {
-            fs::remove_file(&path).ok();
+    /// Removes netlists that no leaf of `sources` has; what cannot be removed only takes space.
+    pub fn sweep(&self, sources: &[Source]) {
+        let leaves = sources.iter().flat_map(|source| source.hierarchy.leaves());
+        let kept: BTreeSet<String> = leaves
+            .map(|leaf| netlist_stamp(leaf, self.target, &self.tool.name))
+            .collect();
+        let entries = fs::read_dir(&self.dir).into_iter().flatten().flatten();
+        for path in entries.map(|entry| entry.path()) {
+            let name = path.file_stem().unwrap_or_default().to_string_lossy();
+            let stamp = name.strip_prefix(&format!("{}-", self.target.name()));
+            if stamp.is_some_and(|stamp| !kept.contains(stamp)) {
+                fs::remove_file(&path).ok();
+            }
         }
     }
 }

@@ -11,6 +11,18 @@ pub enum Error {
          once), nor a yosys on the path; install one of them, for example with apt-get install yosys"
     )]
     NoTool,
+    /// Another tool than that of the table.
+    #[error(
+        "the committed table is made with {table}, only {found} is here: figures of different tools \
+         do not compare; let pip reach a package index once, or make the whole table anew with \
+         `./run synth --update --any-tool`"
+    )]
+    OtherTool {
+        /// Tool of the table.
+        table: String,
+        /// Tool that was found.
+        found: String,
+    },
     /// The tool failed.
     #[error("{tool} failed on {block}: {message}; its log is {log}")]
     Tool {
@@ -66,6 +78,16 @@ pub enum Error {
     /// A loop.
     #[error("combinational loop through {0}; put a register into it")]
     Loop(String),
+    /// A composite does more than wiring.
+    #[error(
+        "module {module} holds blocks and this, which is no wire: `{line}`; put logic into a leaf"
+    )]
+    NotWiring {
+        /// Module.
+        module: String,
+        /// Its line.
+        line: String,
+    },
     /// A name that no design has.
     #[error("no block is called {0}; `lauberhorn synth --list` prints the names")]
     NoBlock(String),

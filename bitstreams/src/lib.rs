@@ -6,18 +6,24 @@
 //! | module | function |
 //! |---|---|
 //! | [`tool`] | finds yosys, maps a design |
+//! | [`hierarchy`] | takes a design apart into leaves and wires |
 //! | [`netlist`] | reads the mapped netlist |
 //! | [`cells`] | what each cell is |
 //! | [`delay`] | what each step costs |
 //! | [`sta`] | longest paths, levels, combinational paths |
+//! | [`model`] | a leaf as the blocks around it see it |
+//! | [`assembly`] | composites, from the models of their leaves |
 //! | [`resources`] | what it takes |
 //! | [`block`] | the figures of one block, cached |
 //! | [`table`] | the committed table, and the comparison with it |
 
+pub mod assembly;
 pub mod block;
 pub mod cells;
 pub mod delay;
 pub mod error;
+pub mod hierarchy;
+pub mod model;
 pub mod netlist;
 pub mod resources;
 pub mod sta;

@@ -203,12 +203,26 @@ impl Cell {
     }
 }
 
-/// For each net the best of its names: not made by the tool, register names (`_q`) first, then the
-/// outermost and shortest.
+/// How good a name is; the lowest is the best.
+type Rank = (bool, bool, usize, usize);
+
+/// True for the names that the builder gives to what has none, such as `n17`.
+fn is_numbered(name: &str) -> bool {
+    let digits = name.strip_prefix('n');
+    digits.is_some_and(|digits| !digits.is_empty() && digits.bytes().all(|c| c.is_ascii_digit()))
+}
+
+/// For each net the best of its names: not made by the tool, register names (`_q`) first, numbers
+/// last, then the outermost and shortest.
 fn names(raw: &BTreeMap<String, RawName>) -> HashMap<Net, String> {
-    let mut best: HashMap<Net, ((bool, usize, usize), String)> = HashMap::new();
+    let mut best: HashMap<Net, (Rank, String)> = HashMap::new();
     for (name, entry) in raw.iter().filter(|(_, entry)| entry.hide_name == 0) {
-        let rank = (!name.ends_with("_q"), name.matches('.').count(), name.len());
+        let rank = (
+            !name.ends_with("_q"),
+            is_numbered(name),
+            name.matches('.').count(),
+            name.len(),
+        );
         for (index, bit) in entry.bits.iter().enumerate() {
             let Some(net) = net(bit) else { continue };
             let better = best.get(&net).is_none_or(|(other, _)| rank < *other);

@@ -28,6 +28,18 @@ pub struct Resources {
 }
 
 impl Resources {
+    /// Adds `other`.
+    pub fn add(&mut self, other: &Self) {
+        self.lut += other.lut;
+        self.lutram += other.lutram;
+        self.srl += other.srl;
+        self.ff += other.ff;
+        self.carry8 += other.carry8;
+        self.bram36 += other.bram36;
+        self.uram += other.uram;
+        self.dsp += other.dsp;
+    }
+
     /// Counts `netlist`; `inverters` are those that are not absorbed.
     pub fn count(netlist: &Netlist, inverters: u64) -> Result<Self, Error> {
         let mut resources = Self {

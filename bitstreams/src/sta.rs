@@ -339,29 +339,31 @@ impl<'n> Graph<'n> {
         )
     }
 
-    /// Latest arrival at every net of what `domain` launches.
-    fn propagate(&self, domain: Domain, delays: &Delays) -> Vec<Option<Arrival>> {
-        let mut arrivals: Vec<Option<Arrival>> = vec![None; self.incoming.len()];
-        let start = |at| {
-            Some(Arrival {
-                at,
-                levels: 0,
-                from: None,
-            })
-        };
+    /// The nets that `domain` launches, and when.
+    fn starts(&self, domain: Domain, delays: &Delays) -> Vec<(Net, Ps)> {
         match domain {
             Domain::Clock(clock) => {
-                for launch in self.launches.iter().filter(|l| l.clock == clock) {
-                    arrivals[launch.net as usize] = start(delays.step(launch.step));
-                }
+                let launches = self.launches.iter().filter(|l| l.clock == clock);
+                launches.map(|l| (l.net, delays.step(l.step))).collect()
             }
             Domain::Port => {
-                for port in self.netlist.ports.iter().filter(|port| !port.output) {
-                    for net in port.nets.iter().flatten() {
-                        arrivals[*net as usize] = start(delays.step(Step::ClockToQ));
-                    }
-                }
+                let ports = self.netlist.ports.iter().filter(|port| !port.output);
+                let nets = ports.flat_map(|port| port.nets.iter().flatten());
+                nets.map(|net| (*net, delays.step(Step::ClockToQ)))
+                    .collect()
             }
+        }
+    }
+
+    /// Latest arrival at every net of what begins at `starts`.
+    fn propagate(&self, starts: &[(Net, Ps)], delays: &Delays) -> Vec<Option<Arrival>> {
+        let mut arrivals: Vec<Option<Arrival>> = vec![None; self.incoming.len()];
+        for (net, at) in starts {
+            arrivals[*net as usize] = Some(Arrival {
+                at: *at,
+                levels: 0,
+                from: None,
+            });
         }
         let mut inputs: Vec<(Ps, &Edge)> = Vec::new();
         for net in &self.order {
@@ -417,7 +419,7 @@ impl<'n> Graph<'n> {
         let mut ends: BTreeMap<String, (Path, Net, Domain)> = BTreeMap::new();
         let domains = clocks.iter().map(|clock| Domain::Clock(*clock));
         for domain in domains.chain([Domain::Port]) {
-            let arrivals = self.propagate(domain, &delays);
+            let arrivals = self.propagate(&self.starts(domain, &delays), &delays);
             for (net, step, clock, name) in self.all_ends() {
                 let Some(arrival) = arrivals[net as usize] else {
                     continue;
@@ -460,7 +462,7 @@ impl<'n> Graph<'n> {
         for (mut path, net, domain) in worst {
             let arrivals = traced
                 .entry(domain)
-                .or_insert_with(|| self.propagate(domain, &delays));
+                .or_insert_with(|| self.propagate(&self.starts(domain, &delays), &delays));
             (path.steps, path.levels) = self.trace(net, arrivals);
             path.launch = path.steps.first().map_or("", |step| &step.net).to_owned();
             analysis.paths.push(path);
@@ -585,5 +587,6 @@ fn without_bit(name: &str) -> &str {
     }
 }
 
+mod boundary;
 #[cfg(test)]
 mod tests;

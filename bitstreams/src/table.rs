@@ -4,9 +4,11 @@
 use crate::block::{self, Class, Figures, Report, Source};
 use crate::delay::Grade;
 use crate::error::Error;
+use crate::model::Model;
 use crate::tool::Target;
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -28,55 +30,94 @@ pub struct Table {
     pub note: String,
     /// By name.
     pub blocks: BTreeMap<String, Figures>,
+    /// Models of all leaves, by stamp: what composites are assembled from. In a file of its own.
+    #[serde(skip)]
+    pub leaves: BTreeMap<String, Model>,
 }
 
-/// Where the table and its readable form are.
+/// Where the table, its readable form and the models of the leaves are.
 pub fn committed(extension: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("estimates/xcup.{extension}"))
+}
+
+const LEAVES: &str = "leaves.json";
+
+fn read<T: DeserializeOwned>(extension: &str) -> Result<T, Error> {
+    let path = committed(extension);
+    let text = fs::read_to_string(&path).map_err(Error::file(&path))?;
+    serde_json::from_str(&text).map_err(|source| Error::Json {
+        what: path.display().to_string(),
+        source,
+    })
 }
 
 impl Table {
     /// A table of `reports`.
     pub fn new(target: Target, grade: Grade, tool: &str, reports: &[Report]) -> Self {
-        let blocks = reports
-            .iter()
-            .map(|report| (report.name.clone(), report.figures.clone()));
-        Self {
+        let mut table = Self {
             target: target.name().to_owned(),
             grade,
             tool: tool.to_owned(),
             note: LEFT_OUT.to_owned(),
-            blocks: blocks.collect(),
+            blocks: BTreeMap::new(),
+            leaves: BTreeMap::new(),
+        };
+        for report in reports {
+            table.take(report);
         }
+        table
     }
 
-    /// Takes the figures of `reports`, and drops blocks that are not among `sources`.
-    pub fn update(&mut self, reports: Vec<Report>, sources: &[Source]) {
-        let rows = reports
-            .into_iter()
-            .map(|report| (report.name, report.figures));
-        self.blocks.extend(rows);
+    fn take(&mut self, report: &Report) {
+        self.blocks
+            .insert(report.name.clone(), report.figures.clone());
+        self.leaves.extend(report.leaves.clone());
+    }
+
+    /// Takes the figures of `reports`, and drops blocks and leaves that are not among `sources`.
+    pub fn update(&mut self, reports: &[Report], sources: &[Source]) {
+        for report in reports {
+            self.take(report);
+        }
         let exists = |name: &str| sources.iter().any(|source| source.name == name);
         self.blocks.retain(|name, _| exists(name));
+        let leaves = sources.iter().flat_map(|source| source.hierarchy.leaves());
+        let used: BTreeSet<String> = leaves
+            .map(|leaf| block::leaf_stamp(leaf, Target::Xcup, &self.tool))
+            .collect();
+        self.leaves.retain(|stamp, _| used.contains(stamp));
     }
 
     /// Reads the committed table.
     pub fn read() -> Result<Self, Error> {
-        let path = committed("json");
-        let text = fs::read_to_string(&path).map_err(Error::file(&path))?;
-        serde_json::from_str(&text).map_err(|source| Error::Json {
-            what: path.display().to_string(),
-            source,
+        Ok(Self {
+            leaves: read(LEAVES)?,
+            ..read("json")?
         })
     }
 
-    /// Writes the committed table and its readable form.
+    /// Writes the committed table, its readable form, and the models.
     pub fn write(&self) -> Result<(), Error> {
-        for (extension, text) in [("json", self.json()), ("md", self.markdown())] {
+        let texts = [
+            ("json", self.json()),
+            ("md", self.markdown()),
+            (LEAVES, self.leaves_json()),
+        ];
+        for (extension, text) in texts {
             let path = committed(extension);
             fs::write(&path, text).map_err(Error::file(&path))?;
         }
         Ok(())
+    }
+
+    /// The models, a line for each.
+    fn leaves_json(&self) -> String {
+        let line = |(stamp, model): (&String, &Model)| {
+            let model = serde_json::to_string(model).expect("strings and numbers");
+            format!("\"{stamp}\": {model}")
+        };
+        let lines: Vec<_> = self.leaves.iter().map(line).collect();
+        format!("{{\n{}\n}}\n", lines.join(",\n"))
     }
 
     /// As JSON.
@@ -132,8 +173,8 @@ impl Table {
         sources.iter().filter(|source| !is_same(source)).collect()
     }
 
-    /// What is wrong with `report`, in sentences. `tool` made it.
-    pub fn complaints(&self, report: &Report, tool: &str) -> Vec<String> {
+    /// What is wrong with `report` of a block that changed, in sentences. The table's tool made it.
+    pub fn complaints(&self, report: &Report) -> Vec<String> {
         let mut complaints = Vec::new();
         let name = &report.name;
         let figures = &report.figures;
@@ -151,13 +192,12 @@ impl Table {
         }
         match self.blocks.get(name) {
             None => complaints.push(format!("{name} is not in the table")),
-            // Another tool makes other figures, but finds the same paths.
-            Some(before) if tool == self.tool => {
+            Some(before) => {
+                complaints.push(format!("{name} is not as it was when its row was made"));
                 for (what, before, after) in worse(before, figures) {
                     complaints.push(format!("{name}: {what} rose from {before} to {after}"));
                 }
             }
-            Some(_) => {}
         }
         complaints
     }

@@ -6,6 +6,7 @@
 //! table.
 
 use crate::error::Error;
+use crate::hierarchy::Leaf;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -31,19 +32,27 @@ impl Target {
         }
     }
 
-    /// The synthesis script, for `design.v` with module `top`, to `mapped.json`.
-    pub fn script(self, top: &str) -> String {
+    /// The synthesis script for `leaf` in `design.v`, to `mapped.json`.
+    pub fn script(self, leaf: &Leaf) -> String {
+        let top = &leaf.top;
         let synthesis = match self {
+            // Reading the block RAM maps takes as long as mapping a small block.
             Target::Xcup => {
-                format!("synth_xilinx -family xcup -flatten -noiopad -noclkbuf -uram -top {top}")
+                let block_ram = match leaf.block_ram {
+                    true => "",
+                    false => "-nobram ",
+                };
+                format!(
+                    "synth_xilinx -family xcup -flatten -noiopad -noclkbuf -uram {block_ram}-top {top}"
+                )
             }
             Target::Alm => {
                 format!("synth_intel_alm -family cyclone10gx -noiopad -noclkbuf -top {top}")
             }
         };
         format!(
-            "read_verilog -sv -noassert -noassume design.v; {synthesis}; opt_clean -purge; \
-             write_json mapped.json"
+            "read_verilog -sv -noassert -noassume design.v; {synthesis}; select {top}; \
+             write_json -selected mapped.json"
         )
     }
 }
@@ -86,11 +95,18 @@ impl Tool {
         Self::system()
     }
 
-    /// The tool called `name` when it is at hand, else another.
+    /// The tool called `name`: figures of different versions do not compare.
     pub fn find_like(target: &Path, name: &str) -> Result<Self, Error> {
-        match Self::system() {
-            Ok(tool) if tool.name == name => Ok(tool),
-            _ => Self::find(target),
+        let tool = match Self::system() {
+            Ok(tool) if tool.name == name => tool,
+            _ => Self::find(target)?,
+        };
+        match tool.name == name {
+            true => Ok(tool),
+            false => Err(Error::OtherTool {
+                table: name.to_owned(),
+                found: tool.name,
+            }),
         }
     }
 
@@ -105,19 +121,18 @@ impl Tool {
         })
     }
 
-    /// Maps `verilog` with top module `top` and returns the netlist. `dir` is scratch space.
+    /// Maps `leaf` and returns the netlist. `dir` is scratch space.
     pub fn map(
         &self,
         block: &str,
-        top: &str,
-        verilog: &str,
+        leaf: &Leaf,
         target: Target,
         dir: &Path,
     ) -> Result<String, Error> {
-        let script = target.script(top);
+        let script = target.script(leaf);
         fs::create_dir_all(dir).map_err(Error::file(dir))?;
         let source = dir.join("design.v");
-        fs::write(&source, verilog).map_err(Error::file(&source))?;
+        fs::write(&source, &leaf.verilog).map_err(Error::file(&source))?;
         let log = dir.join("yosys.log");
         let status = Command::new(&self.command)
             .args(["-q", "-l", "yosys.log", "-p", &script])

@@ -4,10 +4,11 @@ use lauberhorn_bitstreams::block::{Class, Estimator, Source};
 use lauberhorn_bitstreams::delay::Grade;
 use lauberhorn_bitstreams::table::Table;
 use lauberhorn_bitstreams::tool::{Target, Tool, target_dir};
+use std::collections::BTreeMap;
 
 /// Eight dependent additions between `seed_q` and `deep_q`, none before `shallow_q`.
 const DEEP: &str = "
-module top(input clock, input [15:0] seed, input [15:0] key,
+module deep(input clock, input [15:0] seed, input [15:0] key,
            output reg [15:0] deep_q, output reg [15:0] shallow_q);
     reg [15:0] seed_q, key_q;
     wire [15:0] round [0:8];
@@ -27,11 +28,7 @@ endmodule
 
 #[test]
 fn is_red_with_the_path_that_makes_it_so() {
-    let source = Source {
-        name: "deep".to_owned(),
-        top: "top".to_owned(),
-        verilog: DEEP.to_owned(),
-    };
+    let source = Source::foreign("deep", DEEP);
     let estimator = Estimator {
         // Whichever version: the block is far beyond the limit.
         tool: Tool::system().expect("the system's yosys; apt-get install yosys"),
@@ -40,7 +37,9 @@ fn is_red_with_the_path_that_makes_it_so() {
         paths: 4,
         dir: target_dir().join("synth-tests"),
     };
-    let report = estimator.report(&source).expect("it can be mapped");
+    let report = estimator
+        .report(&source, &BTreeMap::new())
+        .expect("it can be mapped");
     let timing = report.figures.timing.expect("it has paths");
     assert_eq!(timing.class, Class::Red);
     assert!(timing.fanout_ns > 4.0 && timing.budget_ns > 4.0);
@@ -60,7 +59,7 @@ fn is_red_with_the_path_that_makes_it_so() {
     assert_eq!(report.figures.resources.ff, 64);
 
     let table = Table::new(Target::Xcup, Grade::Two, &estimator.tool.name, &[]);
-    let complaints = table.complaints(&report, &estimator.tool.name).join("\n");
+    let complaints = table.complaints(&report).join("\n");
     assert!(complaints.contains("deep is red"), "{complaints}");
     assert!(
         complaints.contains("deep is not in the table"),

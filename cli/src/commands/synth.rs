@@ -2,12 +2,15 @@
 
 use anyhow::{Context as _, bail};
 use clap::{Args, ValueEnum};
-use lauberhorn_bitstreams::block::{Class, Estimator, Report, Source, sources};
+use lauberhorn_bitstreams::block::{Class, Estimator, Report, Source, leaf_stamp, sources};
 use lauberhorn_bitstreams::delay::Grade;
 use lauberhorn_bitstreams::error::Error;
+use lauberhorn_bitstreams::hierarchy::Leaf;
+use lauberhorn_bitstreams::model::Model;
 use lauberhorn_bitstreams::sta::Path;
 use lauberhorn_bitstreams::table::{LEFT_OUT, Table};
 use lauberhorn_bitstreams::tool::{self, Tool};
+use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::sync::Mutex;
@@ -48,6 +51,9 @@ pub struct Synth {
     /// Estimate the blocks that changed and write the committed table.
     #[arg(long, conflicts_with_all = ["grade", "target"])]
     update: bool,
+    /// With --update: make the whole table anew with whatever yosys there is.
+    #[arg(long, requires = "update", conflicts_with = "block")]
+    any_tool: bool,
     /// Print the names of the blocks.
     #[arg(long)]
     list: bool,
@@ -75,13 +81,12 @@ impl Synth {
     /// Does it.
     pub fn run(self) -> anyhow::Result<()> {
         let sources = match (&self.verilog, &self.top) {
-            (Some(path), Some(top)) => vec![Source {
-                name: top.clone(),
-                top: top.clone(),
-                verilog: std::fs::read_to_string(path)
-                    .with_context(|| path.display().to_string())?,
-            }],
-            _ => sources(),
+            (Some(path), Some(top)) => {
+                let text = std::fs::read_to_string(path);
+                let text = text.with_context(|| path.display().to_string())?;
+                vec![Source::foreign(top, &text)]
+            }
+            _ => sources()?,
         };
         if self.list {
             for source in &sources {
@@ -98,7 +103,7 @@ impl Synth {
         let chosen = self.chosen(&sources)?;
         let dir = tool::target_dir();
         let estimator = self.estimator(Tool::find(&dir)?);
-        let reports = estimate(&estimator, chosen, self.jobs())?;
+        let reports = estimate(&estimator, &chosen, &BTreeMap::new(), self.jobs())?;
         let table = Table::new(estimator.target, self.grade, &estimator.tool.name, &reports);
         if self.json {
             print!("{}", table.json());
@@ -107,6 +112,7 @@ impl Synth {
         print!("{}", table.markdown());
         for report in &reports {
             self.print_paths(report);
+            print_parts(report);
         }
         Ok(())
     }
@@ -163,8 +169,8 @@ impl Synth {
         let dir = tool::target_dir();
         let old = Table::read().ok();
         let tool = match &old {
-            Some(table) => Tool::find_like(&dir, &table.tool)?,
-            None => Tool::find(&dir)?,
+            Some(table) if !self.any_tool => Tool::find_like(&dir, &table.tool)?,
+            _ => Tool::find(&dir)?,
         };
         let estimator = self.estimator(tool);
         let name = &estimator.tool.name;
@@ -176,15 +182,16 @@ impl Synth {
         if !self.block.is_empty() {
             changed.retain(|source| self.block.contains(&source.name));
         }
-        let reports = estimate(&estimator, changed, self.jobs())?;
+        let reports = estimate(&estimator, &changed, &table.leaves, self.jobs())?;
         for report in &reports {
             self.print_paths(report);
         }
-        let count = reports.len();
-        table.update(reports, sources);
+        table.update(&reports, sources);
         table.write()?;
+        estimator.sweep(sources);
         println!(
-            "{count} blocks estimated with {name}, {} in the table",
+            "{} blocks estimated with {name}, {} in the table",
+            reports.len(),
             table.blocks.len()
         );
         Ok(())
@@ -207,15 +214,9 @@ impl Synth {
         if count > 0 {
             let dir = tool::target_dir();
             let estimator = self.estimator(Tool::find_like(&dir, &table.tool)?);
-            if estimator.tool.name != table.tool {
-                eprintln!(
-                    "the table is made with {}, this is {}: figures are not compared, only red blocks are found",
-                    table.tool, estimator.tool.name
-                );
-            }
-            for report in estimate(&estimator, changed, self.jobs())? {
-                let found = table.complaints(&report, &estimator.tool.name);
-                if !found.is_empty() {
+            for report in estimate(&estimator, &changed, &table.leaves, self.jobs())? {
+                let found = table.complaints(&report);
+                if report.figures.timing.is_some_and(|t| t.class == Class::Red) {
                     report.analysis.paths.iter().for_each(print_path);
                 }
                 complaints.extend(found);
@@ -255,31 +256,73 @@ fn print_path(path: &Path) {
     }
 }
 
-/// Reports on `sources`, in their order, `jobs` at a time, with progress on stderr.
+/// LUTs of a U280, the measure for whole cards.
+const U280_LUTS: f64 = 1_303_680.0;
+
+/// Prints where the resources of a composite go.
+fn print_parts(report: &Report) {
+    if report.parts.is_empty() {
+        return;
+    }
+    let share = |lut: u64| lut as f64 / U280_LUTS * 100.0;
+    println!(
+        "\n{}: {:.2} % of the LUTs of a U280 (1,303,680)\n\n\
+         | part | leaves | LUT | FF | BRAM36 | % of a U280's LUTs |\n|---|--:|--:|--:|--:|--:|",
+        report.name,
+        share(report.figures.resources.lut)
+    );
+    for part in &report.parts {
+        let r = &part.resources;
+        println!(
+            "| {} | {} | {} | {} | {} | {:.2} |",
+            part.name,
+            part.leaves,
+            r.lut,
+            r.ff,
+            r.bram36,
+            share(r.lut)
+        );
+    }
+}
+
+/// Reports on `sources`, in their order, with progress on stderr. First every leaf that is neither
+/// in `known` nor mapped before is mapped, `jobs` at a time; each counts once.
 fn estimate(
     estimator: &Estimator,
-    sources: Vec<&Source>,
+    sources: &[&Source],
+    known: &BTreeMap<String, Model>,
     jobs: usize,
 ) -> Result<Vec<Report>, Error> {
-    let total = sources.len();
-    let mut waiting: Vec<(usize, &Source)> = sources.into_iter().enumerate().collect();
+    let mut leaves: BTreeMap<String, (&str, &Leaf)> = BTreeMap::new();
+    for source in sources {
+        let alone = source.hierarchy.leaf().is_some();
+        for leaf in source.hierarchy.leaves() {
+            let stamp = leaf_stamp(leaf, estimator.target, &estimator.tool.name);
+            // The worst paths of a leaf that is a block of its own are printed: those are not kept.
+            if alone || !known.contains_key(&stamp) {
+                leaves.entry(stamp).or_insert((&source.name, leaf));
+            }
+        }
+    }
+    let total = leaves.len();
+    let mut waiting: Vec<_> = leaves.into_iter().collect();
     // The largest is taken first, from the end.
-    waiting.sort_by_key(|(_, source)| source.verilog.len());
+    waiting.sort_by_key(|(_, (_, leaf))| leaf.verilog.len());
     let waiting = Mutex::new(waiting);
     let done = Mutex::new(Vec::new());
     let begin = Instant::now();
-    // A function of its own, so that the lock is not held while a block is estimated.
+    // A function of its own, so that the lock is not held while a leaf is mapped.
     let take = || waiting.lock().expect("no panic holds it").pop();
     let work = || {
-        while let Some((index, source)) = take() {
-            let report = estimator.report(source);
-            if report.is_err() {
+        while let Some((stamp, (name, leaf))) = take() {
+            let model = estimator.model(name, leaf);
+            if model.is_err() {
                 waiting.lock().expect("no panic holds it").clear();
             }
             let mut done = done.lock().expect("no panic holds it");
-            done.push((index, report));
+            done.push((stamp, model));
             let seconds = begin.elapsed().as_secs();
-            eprintln!("[{}/{total}, {seconds} s] {}", done.len(), source.name);
+            eprintln!("[{}/{total}, {seconds} s] {name}", done.len());
         }
     };
     std::thread::scope(|scope| {
@@ -287,7 +330,12 @@ fn estimate(
             scope.spawn(work);
         }
     });
-    let mut done = done.into_inner().expect("no panic holds it");
-    done.sort_by_key(|(index, _)| *index);
-    done.into_iter().map(|(_, report)| report).collect()
+    let mut models = known.clone();
+    for (stamp, model) in done.into_inner().expect("no panic holds it") {
+        models.insert(stamp, model?);
+    }
+    sources
+        .iter()
+        .map(|source| estimator.report(source, &models))
+        .collect()
 }
