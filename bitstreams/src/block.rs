@@ -14,6 +14,7 @@ use crate::tool::{Target, Tool};
 use lauberhorn_hw::design::{Design, designs, sizes};
 use lauberhorn_interface::hash::fnv1a;
 use serde::{Deserialize, Serialize};
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::PathBuf;
@@ -223,13 +224,12 @@ impl Estimator {
             }
             None => {
                 for leaf in source.hierarchy.leaves() {
-                    let stamp = stamp_of(leaf);
-                    if !leaves.contains_key(&stamp) {
-                        let model = match known.get(&stamp) {
+                    if let Entry::Vacant(place) = leaves.entry(stamp_of(leaf)) {
+                        let model = match known.get(place.key()) {
                             Some(model) => model.clone(),
                             None => self.model(&source.name, leaf)?,
                         };
-                        leaves.insert(stamp, model);
+                        place.insert(model);
                     }
                 }
                 let model_of = |leaf: &Leaf| &leaves[&stamp_of(leaf)];

@@ -42,7 +42,7 @@ impl Elaborated {
 
 #[cfg(test)]
 mod tests {
-    use crate::design::designs;
+    use crate::design::parts;
     use std::collections::{BTreeMap, BTreeSet};
 
     #[test]
@@ -50,7 +50,7 @@ mod tests {
         let mut wrong = Vec::new();
         // By type: what is listed and in no design.
         let mut unseen: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
-        for design in designs() {
+        for design in parts() {
             let Some(leaf) = design.leaf.filter(|_| !design.name.starts_with("random_")) else {
                 continue;
             };
