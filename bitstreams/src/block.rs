@@ -182,7 +182,7 @@ pub fn stamp(source: &Source, target: Target, tool: &str) -> String {
 }
 
 fn netlist_stamp(leaf: &Leaf, target: Target, tool: &str) -> String {
-    let script = target.script(leaf);
+    let script = target.script(leaf, tool);
     let text = [tool, &script, &leaf.verilog].join("\0");
     format!("{:016x}", fnv1a(text.as_bytes()))
 }

@@ -32,8 +32,8 @@ impl Target {
         }
     }
 
-    /// The synthesis script for `leaf` in `design.v`, to `mapped.json`.
-    pub fn script(self, leaf: &Leaf) -> String {
+    /// The synthesis script for `leaf` in `design.v`, to `mapped.json`, for the yosys called `tool`.
+    pub fn script(self, leaf: &Leaf, tool: &str) -> String {
         let top = &leaf.top;
         let synthesis = match self {
             // Reading the block RAM maps takes as long as mapping a small block.
@@ -50,10 +50,13 @@ impl Target {
                 format!("synth_intel_alm -family cyclone10gx -noiopad -noclkbuf -top {top}")
             }
         };
-        format!(
-            "read_verilog -sv -noassert -noassume design.v; {synthesis}; select {top}; \
-             write_json -selected mapped.json"
-        )
+        // Leaving out the library's modules saves time. Older versions cannot; the reader looks for
+        // the module it wants in either.
+        let write = match tool == pinned_name() {
+            true => format!("select {top}; write_json -selected mapped.json"),
+            false => "write_json mapped.json".to_owned(),
+        };
+        format!("read_verilog -sv -noassert -noassume design.v; {synthesis}; {write}")
     }
 }
 
@@ -129,7 +132,7 @@ impl Tool {
         target: Target,
         dir: &Path,
     ) -> Result<String, Error> {
-        let script = target.script(leaf);
+        let script = target.script(leaf, &self.name);
         fs::create_dir_all(dir).map_err(Error::file(dir))?;
         let source = dir.join("design.v");
         fs::write(&source, &leaf.verilog).map_err(Error::file(&source))?;
