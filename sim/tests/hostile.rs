@@ -10,13 +10,7 @@ use lauberhorn_sim::stand::Stand;
 use lauberhorn_sim::wire::Pacing;
 use lauberhorn_sim::workload::{CallSpec, Calls, HostileFrames, Route};
 
-const ROUTE: Route = Route {
-    client_mac: [2, 0, 0, 0, 0, 9],
-    client_ipv4: [192, 0, 2, 9],
-    client_port: 700,
-    card_mac: [2, 0, 0, 0, 0, 1],
-    card_ipv4: [192, 0, 2, 1],
-};
+const ROUTE: Route = Route::EXAMPLE;
 
 /// Hostile frames before each good call.
 const HOSTILE_PER_CALL: usize = 8;

@@ -11,13 +11,7 @@ use super::*;
 use crate::seed::Seed;
 use crate::workload::{Auth, CallSpec, Calls, HostileFrames, Route, udp_frame};
 
-pub(super) const ROUTE: Route = Route {
-    client_mac: [2, 0, 0, 0, 0, 9],
-    client_ipv4: [192, 0, 2, 9],
-    client_port: 700,
-    card_mac: [2, 0, 0, 0, 0, 1],
-    card_ipv4: [192, 0, 2, 1],
-};
+pub(super) const ROUTE: Route = Route::EXAMPLE;
 
 pub(super) fn key(version: u32, procedure: u32) -> ServiceKey {
     ServiceKey {

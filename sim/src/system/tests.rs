@@ -23,13 +23,7 @@ use crate::wire::Pacing;
 use crate::workload::{CallSpec, Calls, HostileFrames, Route};
 
 const ADDRESS: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 1);
-const ROUTE: Route = Route {
-    client_mac: [2, 0, 0, 0, 0, 9],
-    client_ipv4: [192, 0, 2, 9],
-    client_port: 700,
-    card_mac: [2, 0, 0, 0, 0, 1],
-    card_ipv4: [192, 0, 2, 1],
-};
+const ROUTE: Route = Route::EXAMPLE;
 
 fn services() -> Services {
     examples(ADDRESS).unwrap()

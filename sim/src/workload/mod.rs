@@ -28,6 +28,17 @@ pub struct Route {
     pub card_ipv4: [u8; 4],
 }
 
+impl Route {
+    /// Between two addresses that are set aside for examples (RFC 5737, TEST-NET-1).
+    pub const EXAMPLE: Self = Self {
+        client_mac: [2, 0, 0, 0, 0, 9],
+        client_ipv4: [192, 0, 2, 9],
+        client_port: 700,
+        card_mac: [2, 0, 0, 0, 0, 1],
+        card_ipv4: [192, 0, 2, 1],
+    };
+}
+
 /// An RPC authenticator.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Auth {

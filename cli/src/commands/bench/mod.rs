@@ -33,13 +33,7 @@ impl Bench {
 }
 
 /// The caller of all benchmarks.
-const ROUTE: Route = Route {
-    client_mac: [2, 0, 0, 0, 0, 2],
-    client_ipv4: [192, 0, 2, 2],
-    client_port: 700,
-    card_mac: [2, 0, 0, 0, 0, 1],
-    card_ipv4: [192, 0, 2, 1],
-};
+const ROUTE: Route = Route::EXAMPLE;
 
 /// XDR arguments of the echo service, `bytes` long in all.
 fn echo_arguments(bytes: usize) -> Vec<u8> {
