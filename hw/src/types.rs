@@ -208,6 +208,20 @@ pub struct BufferWrite {
     pub data: Bits<512>,
 }
 
+/// What one beat of a bypass frame brings to its line image: a beat, and at the end of the frame
+/// perhaps the begin of the one behind it.
+#[derive(Copy, Clone, PartialEq, Debug, Default, LogicStruct)]
+pub struct FrameWrite {
+    /// Beat address: slot times beats per slot, plus beat.
+    pub address: Bits<16>,
+    /// Line bytes, first byte least significant.
+    pub data: Bits<512>,
+    /// There is a beat behind it.
+    pub spills: Bit,
+    /// First line bytes of that beat; the others are zero.
+    pub spill: Bits<272>,
+}
+
 /// Peer and call identity that a reply needs.
 #[derive(Copy, Clone, PartialEq, Debug, Default, LogicStruct)]
 pub struct Peer {

@@ -4,7 +4,8 @@
 //!
 //! | block | port | dir | type | contract |
 //! |---|---|---|---|---|
-//! | both | `write` | in | flow of `BufferWrite` | one beat |
+//! | both | `write` | in | flow of `BufferWrite` | one beat (of a call) |
+//! | `PacketBuffer` | `frame_write` | in | flow of `FrameWrite` | one or two beats of a bypass frame |
 //! | `PacketBuffer` | `descriptor` | in | flow of `DescriptorWrite` | header of the message in a slot |
 //! | both | `read` | in | flow of addresses | the word is there in the next cycle and stays |
 //! | `PacketBuffer` | `data`, `header` | out | 512, 256 bits | body beat; header of the slot |
@@ -16,8 +17,8 @@
 
 use super::shape::{BEAT_BITS, BUFFER_ADDRESS_BITS, ENDPOINT_BITS, Shape};
 use crate::leaf;
-use crate::rtl::{Body, Expr, Leaf, MemoryStyle};
-use crate::types::{BufferWrite, DescriptorWrite, FlowIn};
+use crate::rtl::{Body, Expr, Leaf, Memory, MemoryStyle};
+use crate::types::{BufferWrite, DescriptorWrite, FlowIn, FrameWrite};
 use rust_hdl::prelude::*;
 
 const BEAT_WIDTH: usize = 512;
@@ -30,8 +31,10 @@ pub struct PacketBuffer {
     pub clock: Signal<In, Clock>,
     /// Synchronous reset.
     pub reset: Signal<In, Bit>,
-    /// Body beats.
+    /// Beats of calls.
     pub write: FlowIn<BufferWrite>,
+    /// Beats of bypass frames.
+    pub frame_write: FlowIn<FrameWrite>,
     /// Headers.
     pub descriptor: FlowIn<DescriptorWrite>,
     /// Beat address; the header is that of its slot.
@@ -53,71 +56,113 @@ impl PacketBuffer {
     }
 }
 
-/// What one pool of slots gives: whether it was asked in the last cycle, the beat, the header.
-struct Pool<'b> {
-    asked: Expr<'b>,
-    data: Expr<'b>,
-    header: Expr<'b>,
+/// A pool of slots, which is a power of two; the sum of both pools is not, so each has memories of its
+/// own.
+#[derive(Clone, Copy)]
+struct Pool {
+    name: &'static str,
+    first: usize,
+    slots: usize,
+    beat_bits: usize,
+}
+
+impl Pool {
+    /// Number of `slot` inside the pool, and whether it is one of the pool's.
+    fn own<'b>(self, b: &'b Body, slot: Expr<'b>) -> (Expr<'b>, Expr<'b>) {
+        let own = slot - b.lit(slot.width(), self.first as u128);
+        let inside = own.lt(b.lit(slot.width(), self.slots as u128));
+        (own.trunc(self.slots.ilog2() as usize), inside)
+    }
+
+    /// Slot inside the pool, beat in the pool's memory, whether it is the pool's.
+    fn split<'b>(self, b: &'b Body, address: Expr<'b>) -> (Expr<'b>, Expr<'b>, Expr<'b>) {
+        let bits = BUFFER_ADDRESS_BITS - self.beat_bits;
+        let (own, inside) = self.own(b, address.slice(self.beat_bits, bits));
+        (own, b.cat(&[own, address.trunc(self.beat_bits)]), inside)
+    }
+
+    fn beats<'b>(self, b: &'b Body, bank: &str, banks: usize) -> Memory<'b> {
+        let depth = (self.slots << self.beat_bits) / banks;
+        let name = format!("{}_{bank}", self.name);
+        b.memory(&name, depth, BEAT_WIDTH, MemoryStyle::Block)
+    }
+}
+
+/// Row of a beat in its bank.
+fn row(beat: Expr<'_>) -> Expr<'_> {
+    beat.slice(1, beat.width() - 1)
 }
 
 impl PacketBuffer {
-    /// Both pools are powers of two, their sum is not: each has memories of its own.
-    fn pool<'b>(&self, b: &'b Body, name: &str, first: usize, slots: usize) -> Pool<'b> {
-        let beat_bits = self._shape.config().slot_beats().ilog2() as usize;
-        let slot_bits = slots.ilog2() as usize;
-        // Slot number inside the pool, and whether it is one of the pool's.
-        let own = |slot: Expr<'b>| {
-            let own = slot - b.lit(slot.width(), first as u128);
-            let inside = own.lt(b.lit(slot.width(), slots as u128));
-            (own.trunc(slot_bits), inside)
-        };
-        let split = |address: Expr<'b>| {
-            let slot = address.slice(beat_bits, BUFFER_ADDRESS_BITS - beat_bits);
-            let (own, inside) = own(slot);
-            (own, b.cat(&[own, address.trunc(beat_bits)]), inside)
-        };
-        let beats = b.memory(
-            &format!("{name}_beats"),
-            slots << beat_bits,
-            BEAT_WIDTH,
-            MemoryStyle::Block,
-        );
-        let headers = b.memory(
-            &format!("{name}_headers"),
+    fn pools(&self) -> [Pool; 2] {
+        let config = self._shape.config();
+        let beat_bits = config.slot_beats().ilog2() as usize;
+        let pool = |name, first, slots| Pool {
+            name,
+            first,
             slots,
-            HEADER_WIDTH,
-            MemoryStyle::Block,
-        );
-        let write = b.read(&self.write.payload);
-        let (_, address, inside) = split(write.field("address"));
-        b.when(b.read(&self.write.valid) & inside, || {
-            beats.write(address, write.field("data"));
-        });
+            beat_bits,
+        };
+        [
+            pool("call", 0, config.call_slots()),
+            pool("bypass", config.call_slots(), config.bypass_slots()),
+        ]
+    }
+
+    /// Writes headers of `pool`, and reads the one of `slot` when `read`.
+    fn header<'b>(&self, b: &'b Body, pool: Pool, read: Expr<'b>, slot: Expr<'b>) -> Expr<'b> {
+        let name = format!("{}_headers", pool.name);
+        let headers = b.memory(&name, pool.slots, HEADER_WIDTH, MemoryStyle::Block);
         let descriptor = b.read(&self.descriptor.payload);
-        let (slot, inside) = own(descriptor.field("slot"));
+        let (own, inside) = pool.own(b, descriptor.field("slot"));
         b.when(b.read(&self.descriptor.valid) & inside, || {
-            headers.write(slot, descriptor.field("header"));
+            headers.write(own, descriptor.field("header"));
         });
-        let (slot, address, inside) = split(b.read(&self.read.payload));
-        let read = b.read(&self.read.valid);
-        let asked = b.reg(&format!("{name}_asked_q"), 1);
-        b.when(read, || asked.set(inside));
-        Pool {
-            asked: asked.q(),
-            data: beats.read(read & inside, address),
-            header: headers.read(read & inside, slot),
-        }
+        headers.read(read, slot)
     }
 }
 
 impl Leaf for PacketBuffer {
     fn body(&self, b: &Body) {
-        let config = self._shape.config();
-        let calls = self.pool(b, "call", 0, config.call_slots());
-        let bypass = self.pool(b, "bypass", config.call_slots(), config.bypass_slots());
-        b.drive(&self.data, calls.asked.mux(calls.data, bypass.data));
-        b.drive(&self.header, calls.asked.mux(calls.header, bypass.header));
-        b.unused(bypass.asked);
+        let [calls, frames] = self.pools();
+        let (at, read) = (b.read(&self.read.payload), b.read(&self.read.valid));
+
+        let (slot, beat, inside) = calls.split(b, at);
+        let beats = calls.beats(b, "beats", 1);
+        let write = b.read(&self.write.payload);
+        let (_, address, ours) = calls.split(b, write.field("address"));
+        b.when(b.read(&self.write.valid) & ours, || {
+            beats.write(address, write.field("data"));
+        });
+        let call = beats.read(read & inside, beat);
+        let call_header = self.header(b, calls, read & inside, slot);
+        let call_asked = b.reg("call_asked_q", 1);
+        b.when(read, || call_asked.set(inside));
+
+        // Two beats in a row lie in two memories, so that both can be written in one cycle.
+        let (slot, beat, inside) = frames.split(b, at);
+        let banks = [frames.beats(b, "even", 2), frames.beats(b, "odd", 2)];
+        let write = b.read(&self.frame_write.payload);
+        let valid = b.read(&self.frame_write.valid);
+        let (_, address, ours) = frames.split(b, write.field("address"));
+        let (first_in, spills) = (address.bit(0), write.field("spills"));
+        let next_row = row(address.inc());
+        for (bank, holds_first) in banks.iter().zip([!first_in, first_in]) {
+            b.when(valid & ours & (holds_first | spills), || {
+                bank.write(
+                    holds_first.mux(row(address), next_row),
+                    holds_first.mux(write.field("data"), write.field("spill").zext(BEAT_WIDTH)),
+                );
+            });
+        }
+        let [even, odd] = banks.map(|bank| bank.read(read & inside, row(beat)));
+        let odd_asked = b.reg("odd_asked_q", 1);
+        b.when(read, || odd_asked.set(beat.bit(0)));
+        let frame_header = self.header(b, frames, read & inside, slot);
+
+        let frame = odd_asked.q().mux(odd, even);
+        b.drive(&self.data, call_asked.q().mux(call, frame));
+        b.drive(&self.header, call_asked.q().mux(call_header, frame_header));
     }
 }
 leaf!(impl[] PacketBuffer { data, header });

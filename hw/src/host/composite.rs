@@ -15,9 +15,9 @@ use crate::dispatch::Dispatcher;
 use crate::stream::arbiter::Arbiter;
 use crate::stream::fifo::Fifo;
 use crate::types::{
-    BufferWrite, DescriptorWrite, DispatchRequest, FlowIn, FlowOut, HostConfig, HostEvents,
-    LineFill, LineLoad, LineRecall, LineRecallAck, LineWriteback, SessionOwner, StreamIn,
-    StreamOut, TxMessage,
+    BufferWrite, DescriptorWrite, DispatchRequest, FlowIn, FlowOut, FrameWrite, HostConfig,
+    HostEvents, LineFill, LineLoad, LineRecall, LineRecallAck, LineWriteback, SessionOwner,
+    StreamIn, StreamOut, TxMessage,
 };
 use rust_hdl::prelude::*;
 
@@ -47,8 +47,10 @@ pub struct Host<const E: usize> {
     pub call: FlowIn<DispatchRequest>,
     /// Bypass frames; their data is complete.
     pub frame: FlowIn<DispatchRequest>,
-    /// Message bodies into the packet buffer.
+    /// Line images of calls into the packet buffer.
     pub buffer: FlowIn<BufferWrite>,
+    /// Line images of bypass frames into the packet buffer.
+    pub frame_buffer: FlowIn<FrameWrite>,
     /// Message headers.
     pub descriptor: FlowIn<DescriptorWrite>,
     /// Who serves a session.
@@ -122,6 +124,7 @@ impl<const E: usize> Host<E> {
             call: FlowIn::default(),
             frame: FlowIn::default(),
             buffer: FlowIn::default(),
+            frame_buffer: FlowIn::default(),
             descriptor: FlowIn::default(),
             session_owner: FlowOut::default(),
             call_slot_free: FlowOut::default(),
@@ -276,6 +279,7 @@ impl<const E: usize> Logic for Host<E> {
         StreamIn::<LineRecallAck>::link(&mut self.recall_ack, &mut self.intake.recall_ack);
         FlowOut::<BufferWrite>::join(&mut self.intake.write, &mut self.transmit.write);
         FlowIn::<BufferWrite>::link(&mut self.buffer, &mut self.packets.write);
+        FlowIn::<FrameWrite>::link(&mut self.frame_buffer, &mut self.packets.frame_write);
         FlowIn::<DescriptorWrite>::link(&mut self.descriptor, &mut self.packets.descriptor);
         FlowIn::<Bits<16>>::link(&mut self.lines_read, &mut self.transmit.lines_read);
         self.lines_data.next = self.transmit.lines_data.val();

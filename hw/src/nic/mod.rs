@@ -21,10 +21,10 @@ use crate::net::rx::RxPath;
 use crate::net::tx::TxPath;
 use crate::stream::free_list::FreeList;
 use crate::types::{
-    Beat, BufferWrite, CsrRequest, DescriptorWrite, DispatchRequest, FlowIn, FlowOut, LineFill,
-    LineLoad, LineRecall, LineRecallAck, LineWriteback, MacBeat, NeighbourWrite, NicReply,
-    ProgramWrite, ServiceWrite, SessionHandle, SessionOpen, SessionOwner, StreamIn, StreamOut,
-    TableIndex, TxMessage,
+    Beat, BufferWrite, CsrRequest, DescriptorWrite, DispatchRequest, FlowIn, FlowOut, FrameWrite,
+    LineFill, LineLoad, LineRecall, LineRecallAck, LineWriteback, MacBeat, NeighbourWrite,
+    NicReply, ProgramWrite, ServiceWrite, SessionHandle, SessionOpen, SessionOwner, StreamIn,
+    StreamOut, TableIndex, TxMessage,
 };
 use lauberhorn_coherence::EndpointLayout;
 use lauberhorn_interface::NicConfig;
@@ -111,6 +111,7 @@ impl<const E: usize> Logic for Nic<E> {
 
         FlowIn::<MacBeat>::link(&mut self.mac_rx, &mut self.rx.mac);
         FlowOut::<BufferWrite>::join(&mut self.rx.buffer, &mut self.host.buffer);
+        FlowOut::<FrameWrite>::join(&mut self.rx.frame_buffer, &mut self.host.frame_buffer);
         FlowOut::<DescriptorWrite>::join(&mut self.rx.descriptor, &mut self.host.descriptor);
         FlowOut::<DispatchRequest>::join(&mut self.rx.call, &mut self.host.call);
         FlowOut::<DispatchRequest>::join(&mut self.rx.frame, &mut self.host.frame);

@@ -202,10 +202,11 @@ pub const PROMISES: &[Promise] = &[
     promise(
         "net/rx/bypass_queue.rs",
         "BypassQueue",
-        "2 cycles from the last beat to the first write",
-        "1 beat/cycle in, 1 write/cycle",
+        "3 cycles from the last beat to the first write",
+        "1 beat/cycle in and out",
         &[
-            "net/rx/tests/promises.rs::a_bypass_frame_is_written_from_two_cycles_after_its_end_beat_by_beat",
+            "net/rx/tests/promises.rs::a_bypass_frame_is_written_from_three_cycles_after_its_end_beat_by_beat",
+            "net/rx/tests/promises.rs::bypass_frames_of_one_beat_are_written_and_handed_on_one_per_cycle",
         ],
     ),
     promise(

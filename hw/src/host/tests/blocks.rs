@@ -536,7 +536,9 @@ fn recall_port_names_lines_by_address_and_halves_take_turns() {
 fn buffers_give_the_word_of_an_address_one_cycle_later_and_keep_it() {
     let shape = small(128);
     let mut rng = rng(root_seed(), "buffers");
-    let words = 12 * shape.config().slot_beats();
+    let slot_beats = shape.config().slot_beats();
+    let words = 12 * slot_beats;
+    let call_words = shape.config().call_slots() * slot_beats;
     let mut dut = start(&PacketBuffer::new(&shape));
     let mut beats: Vec<Option<Value>> = vec![None; words];
     let mut headers: Vec<Option<Value>> = vec![None; 12];
@@ -554,14 +556,27 @@ fn buffers_give_the_word_of_an_address_one_cycle_later_and_keep_it() {
         if let Some(at) = read {
             dut.poke("read$payload", at as u64);
             data = beats[at].clone();
-            header = headers[at / shape.config().slot_beats()].clone();
+            header = headers[at / slot_beats].clone();
         }
-        let at = rng.random_range(0..words);
+        let at = rng.random_range(0..call_words);
         let value = random_value(&mut rng, 512);
         dut.poke("write$valid", 1);
         dut.poke_field("write$payload", "address", at as u64);
         dut.set_field("write$payload", "data", &value);
         beats[at] = Some(value);
+        // The last beat of a slot has none behind it.
+        let at = rng.random_range(call_words..words);
+        let spills = rng.random_ratio(1, 2) && (at + 1) % slot_beats != 0;
+        let (value, spill) = (random_value(&mut rng, 512), random_value(&mut rng, 272));
+        dut.poke("frame_write$valid", 1);
+        dut.poke_field("frame_write$payload", "address", at as u64);
+        dut.set_field("frame_write$payload", "data", &value);
+        dut.poke_field("frame_write$payload", "spills", u64::from(spills));
+        dut.set_field("frame_write$payload", "spill", &spill);
+        beats[at] = Some(value);
+        if spills {
+            beats[at + 1] = Some(Value::from_bytes(512, &spill.to_bytes()));
+        }
         let slot = rng.random_range(0..12);
         let value = random_value(&mut rng, 256);
         dut.poke("descriptor$valid", 1);

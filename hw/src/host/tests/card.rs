@@ -238,6 +238,7 @@ impl Card {
             "call$valid",
             "frame$valid",
             "buffer$valid",
+            "frame_buffer$valid",
             "descriptor$valid",
             "taken$valid",
         ] {
@@ -324,12 +325,17 @@ impl Card {
         image.extend(body);
         image.resize(image.len().next_multiple_of(64), 0);
         for (beat, data) in image.chunks(64).enumerate() {
-            let address = slot * self.shape.config().slot_beats() + beat;
-            self.dut.poke("buffer$valid", 1);
+            let config = self.shape.config();
+            let address = slot * config.slot_beats() + beat;
+            let port = match slot < config.call_slots() {
+                true => "buffer",
+                false => "frame_buffer",
+            };
+            let payload = format!("{port}$payload");
+            self.dut.poke(&format!("{port}$valid"), 1);
+            self.dut.poke_field(&payload, "address", address as u64);
             self.dut
-                .poke_field("buffer$payload", "address", address as u64);
-            self.dut
-                .set_field("buffer$payload", "data", &Value::from_bytes(512, data));
+                .set_field(&payload, "data", &Value::from_bytes(512, data));
             self.step();
         }
         self.dut.poke("descriptor$valid", 1);

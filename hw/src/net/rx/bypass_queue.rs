@@ -1,30 +1,29 @@
 //! # Bypass queue
-//! Holds whole frames for the bypass endpoint until they are written to a slot in cycles that calls
-//! leave free: a frame needs up to one buffer write more than it has beats, so it cannot be written at
-//! line rate. A frame is accepted with its last beat, when it is good, all of it was stored and a slot
-//! is free; else the queue goes back to where the frame began. So a slot is only ever taken for a frame
-//! that will be delivered.
+//! Holds whole frames for the bypass endpoint until they are good, then writes their line images. A
+//! frame is accepted with its last beat, when it is good, all of it was stored and a slot is free; else
+//! the queue goes back to where the frame began. So a slot is only ever taken for a frame that will be
+//! delivered. An image may have one beat more than its frame: it is written together with the one
+//! before, or short frames could not be written as fast as they come.
 //!
 //! | port | dir | type | contract |
 //! |---|---|---|---|
 //! | `rx` | in | flow of [`ClassifiedBeat`] | beats of frames; those of the bypass count |
 //! | `bypass_slot` | in | stream of slots | free slots; ready in the cycle of acceptance |
-//! | `write` | out | stream of [`BufferWrite`] | the line image, beat by beat; from registers through one multiplexer |
-//! | `frame` | out | stream of [`BypassFrame`] | a frame all of whose writes were taken |
+//! | `write` | out | flow of [`FrameWrite`] | the line image, one write for each beat of the frame |
+//! | `frame` | out | stream of [`BypassFrame`] | a frame; not before the cycle of its last write |
 //! | `events` | out | [`BypassEvents`] | one pulse per good frame |
 //!
-//! Latency: 2 cycles from the last beat to the first write. Throughput: 1 beat/cycle in, 1 write/cycle
-//! out. Backpressure: towards `write` and `frame` it waits, towards `rx` it never stalls.
+//! Latency: 3 cycles from the last beat to the first write. Throughput: 1 beat/cycle in and out.
+//! Backpressure: towards `frame` it waits, towards `rx` it never stalls.
 //! Ordering: kept. Reset: empties it.
 //! Errors: bad frames vanish here, someone else counts them. Counters: `events`.
-//! Within a cycle: `bypass_slot.ready` follows from `rx` and its own `valid`, `write.valid` from
-//! `frame.ready`.
+//! Within a cycle: `bypass_slot.ready` follows from `rx` and its own `valid`.
 
 use super::slot_writer::beat_address;
 use super::types::{BypassEvents, BypassFrame, ClassifiedBeat};
 use crate::leaf;
 use crate::rtl::{Body, Leaf, MemoryStyle};
-use crate::types::{BufferWrite, FlowIn, StreamIn, StreamOut};
+use crate::types::{FlowIn, FlowOut, FrameWrite, StreamIn, StreamOut};
 use lauberhorn_interface::line::FRAME_BODY_OFFSET;
 use rust_hdl::prelude::*;
 
@@ -46,7 +45,7 @@ pub struct BypassQueue {
     /// Free slots for frames.
     pub bypass_slot: StreamIn<Bits<10>>,
     /// The frames' images.
-    pub write: StreamOut<BufferWrite>,
+    pub write: FlowOut<FrameWrite>,
     /// Frames that lie in their slots.
     pub frame: StreamOut<BypassFrame>,
     /// What happened.
@@ -82,7 +81,6 @@ impl Leaf for BypassQueue {
             "bypass_slot$ready <- bypass_slot$valid",
             "bypass_slot$ready <- rx$payload",
             "bypass_slot$ready <- rx$valid",
-            "write$valid <- frame$ready",
         ]
     }
 
@@ -140,14 +138,10 @@ impl Leaf for BypassQueue {
 
         // Fetching: the RAM's output register holds the next beat.
         let head_valid = b.reg("head_valid_q", 1);
-        let takes_head = b.var(b.bit(false));
-        let flush = b.reg("flush_q", 1);
         let done = b.reg("done_q", 1);
         let busy = done.q() & !b.read(&self.frame.ready);
-        let offers = b.wire("offers", (head_valid.q() | flush.q()) & !busy);
-        let moves = b.wire("moves", offers & b.read(&self.write.ready));
-        takes_head.set(moves & !flush.q());
-        let next = !head_valid.q() | takes_head.get();
+        let moves = b.wire("moves", head_valid.q() & !busy);
+        let next = !head_valid.q() | moves;
         let fetches = b.wire("fetches", next & fetch.q().ne(committed.q()));
         let head = beats.read(fetches, fetch.q().trunc(at_bits));
         b.when(fetches, || fetch.set(fetch.q().inc()));
@@ -157,29 +151,28 @@ impl Leaf for BypassQueue {
         let (head, head_last) = (head.trunc(512), head.bit(512));
         let carried = b.reg("carried_q", 8 * CARRIED_BYTES);
         let beat = b.reg("beat_q", self._slot_beats.ilog2() as usize);
-        let spills = length.trunc(6).eq_lit(0) | length.trunc(6).gt(b.lit(6, KEPT_BYTES as u128));
-        let ends = b.wire("ends", moves & (flush.q() | head_last & !spills));
+        let over = length.trunc(6).eq_lit(0) | length.trunc(6).gt(b.lit(6, KEPT_BYTES as u128));
+        let spill = head.bytes(KEPT_BYTES, CARRIED_BYTES);
+        let ends = b.wire("ends", moves & head_last);
         b.when(moves, || {
             beat.set(beat.q().inc());
-            carried.set(head.bytes(KEPT_BYTES, CARRIED_BYTES));
-            flush.set(!flush.q() & head_last & spills);
+            carried.set(spill);
         });
         b.when(ends, || {
             beat.set(b.zero(beat.q().width()));
             carried.set(b.zero(8 * CARRIED_BYTES));
             item_out.set(item_out.q().inc());
         });
-        let kept = flush
-            .q()
-            .mux(b.zero(8 * KEPT_BYTES), head.bytes(0, KEPT_BYTES));
-        b.drive(&self.write.valid, offers);
-        b.drive(
-            &self.write.payload,
-            b.pack::<BufferWrite>(&[
-                ("address", beat_address(b, slot, beat.q())),
-                ("data", b.cat(&[kept, carried.q()])),
-            ]),
-        );
+        let (write_valid, write) = (b.reg("write_valid_q", 1), b.reg_of::<FrameWrite>("write_q"));
+        write_valid.set(moves);
+        write.set(b.pack::<FrameWrite>(&[
+            ("address", beat_address(b, slot, beat.q())),
+            ("data", b.cat(&[head.bytes(0, KEPT_BYTES), carried.q()])),
+            ("spills", head_last & over),
+            ("spill", spill),
+        ]));
+        b.drive(&self.write.valid, write_valid.q());
+        b.drive(&self.write.payload, write.q());
 
         let frame = b.reg_of::<BypassFrame>("frame_q");
         b.when(!busy, || done.set(ends));
@@ -193,7 +186,7 @@ impl Leaf for BypassQueue {
         let waiting = item_in.q() - item_out.q();
         let most = b.lit(item_bits + 1, self._slots as u128);
         b.assert("every_waiting_frame_has_a_slot", waiting.le(most));
-        b.assert("a_beat_has_its_frame", !offers | waiting.any());
+        b.assert("a_beat_has_its_frame", !moves | waiting.any());
     }
 }
 leaf!(impl[] BypassQueue { bypass_slot, write, frame, events });

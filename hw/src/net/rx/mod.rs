@@ -20,7 +20,7 @@
 //! | [`checksum::ChecksumVerifier`] | IPv4 header and UDP checksum | 6 |
 //! | [`hash_table::HashTable`] | services, programs | 6 |
 //! | [`slot_writer::SlotWriter`] | slot, line image in the packet buffer | 6, last write 7 |
-//! | [`bypass_queue::BypassQueue`] | frames for the bypass | waits for free cycles |
+//! | [`bypass_queue::BypassQueue`] | frames for the bypass, line images | 7, one more for each further beat |
 //! | [`verdict::Verdict`] | what is to become of the frame | 7 |
 //! | [`commit::Commit`] | session, descriptor, delivery, counters | 8 |
 //!
@@ -47,7 +47,7 @@ pub mod verdict;
 use crate::design::Design;
 use crate::stream::fifo::Fifo;
 use crate::types::{
-    BufferWrite, DescriptorWrite, DispatchRequest, FlowIn, FlowOut, MacBeat, NicReply,
+    BufferWrite, DescriptorWrite, DispatchRequest, FlowIn, FlowOut, FrameWrite, MacBeat, NicReply,
     ProgramEntry, ProgramWrite, RxConfig, RxEvents, ServiceEntry, ServiceWrite, SessionHandle,
     SessionOpen, StreamIn, StreamOut, TableIndex,
 };
@@ -86,8 +86,10 @@ pub struct RxPath {
     pub call_slot_free: FlowOut<Bits<10>>,
     /// Bypass slots of frames that are not delivered.
     pub bypass_slot_free: FlowOut<Bits<10>>,
-    /// Line images.
+    /// Line images of calls.
     pub buffer: FlowOut<BufferWrite>,
+    /// Line images of bypass frames.
+    pub frame_buffer: FlowOut<FrameWrite>,
     /// Line headers.
     pub descriptor: FlowOut<DescriptorWrite>,
     /// Sessions of accepted calls.
@@ -206,8 +208,8 @@ impl Logic for RxPath {
         self.bypass_queue.rx.valid.next = self.oncrpc.beat.valid.val();
         StreamIn::<Bits<10>>::link(&mut self.call_slot, &mut self.slot_writer.call_slot);
         StreamIn::<Bits<10>>::link(&mut self.bypass_slot, &mut self.bypass_queue.bypass_slot);
-        StreamOut::<BufferWrite>::join(&mut self.bypass_queue.write, &mut self.slot_writer.bypass);
         FlowOut::<BufferWrite>::link(&mut self.buffer, &mut self.slot_writer.buffer);
+        FlowOut::<FrameWrite>::link(&mut self.frame_buffer, &mut self.bypass_queue.write);
 
         // Decision.
         FlowOut::<HeaderVerdict>::join(&mut self.oncrpc.verdict, &mut self.verdict.header);

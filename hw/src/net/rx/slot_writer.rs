@@ -1,7 +1,6 @@
 //! # Slot writer
 //! Takes a packet buffer slot for every call of more than one beat and writes the call's line image
-//! there: one rotation by whole words brings the arguments to image byte 32. The writes of the bypass
-//! queue fill the cycles that calls leave free.
+//! there: one rotation by whole words brings the arguments to image byte 32.
 //!
 //! Arguments start at frame byte `4 * verifier_word + 10`, so frame and image differ by two bytes and
 //! a number of words: the two bytes are wiring, the words a 16-way rotation. Image bytes before the
@@ -12,12 +11,11 @@
 //! |---|---|---|---|
 //! | `rx` | in | flow of [`ClassifiedBeat`] | beats of frames |
 //! | `call_slot` | in | stream of slots | free slots; ready in the cycle of a call's second beat |
-//! | `bypass` | in | stream of [`BufferWrite`] | waits for a cycle without a call's write |
 //! | `buffer` | out | flow of [`BufferWrite`] | all writes |
 //! | `slot` | out | flow of [`SlotTaken`] | once per frame, 2 cycles after its last beat |
 //!
 //! Latency: 2 cycles to a write, 3 to the last one of a call. Throughput: 1 beat/cycle.
-//! Backpressure: none towards `rx`; `bypass.ready` does not depend on any input.
+//! Backpressure: none towards `rx`.
 //! Ordering: kept. Reset: forgets the frame inside, its slot with it (the free list is reset too).
 //! Errors: a call that finds no slot is not written and marked. Counters: none.
 //! Within a cycle: `call_slot.ready` follows from `rx`.
@@ -46,8 +44,6 @@ pub struct SlotWriter {
     pub rx: FlowIn<ClassifiedBeat>,
     /// Free slots for calls.
     pub call_slot: StreamIn<Bits<10>>,
-    /// Writes of the bypass queue.
-    pub bypass: StreamIn<BufferWrite>,
     /// All writes.
     pub buffer: FlowOut<BufferWrite>,
     /// Slot of each frame.
@@ -186,17 +182,14 @@ impl Leaf for SlotWriter {
         let holder = flush.q().mux(flush_slot.q(), slot_q.q());
         b.assert("a_flush_meets_no_write", !(flush.q() & writes));
 
-        let calls_write = b.wire("calls_write", flush.q() | writes);
-        b.drive(&self.bypass.ready, !calls_write);
         let own = b.pack::<BufferWrite>(&[
             ("address", beat_address(b, holder, at.trunc(beat_bits))),
             ("data", image),
         ]);
         let buffer = b.reg_of::<BufferWrite>("buffer_q");
-        buffer.set(calls_write.mux(own, b.read(&self.bypass.payload)));
+        buffer.set(own);
         let buffer_valid = b.reg("buffer_valid_q", 1);
-        let inside = calls_write & !at.bit(beat_bits);
-        buffer_valid.set(inside | !calls_write & b.read(&self.bypass.valid));
+        buffer_valid.set((flush.q() | writes) & !at.bit(beat_bits));
         b.drive(&self.buffer.valid, buffer_valid.q());
         b.drive(&self.buffer.payload, buffer.q());
 
@@ -208,4 +201,4 @@ impl Leaf for SlotWriter {
         b.drive(&self.slot.payload, result.q());
     }
 }
-leaf!(impl[] SlotWriter { call_slot, bypass, buffer, slot });
+leaf!(impl[] SlotWriter { call_slot, buffer, slot });

@@ -270,6 +270,17 @@ impl Bench {
         self.step_with(|_| ());
     }
 
+    /// A beat arrives at the packet buffer.
+    #[track_caller]
+    fn store(&mut self, address: u64, data: &[u8]) {
+        let slot = address / self.config.slot_beats() as u64;
+        assert!(
+            self.held.contains(&slot),
+            "write to slot {slot}, which is free"
+        );
+        self.buffer[address as usize].copy_from_slice(data);
+    }
+
     /// One cycle; `look` sees the path before the clock edge.
     #[track_caller]
     pub fn step_with(&mut self, look: impl FnOnce(&mut Self)) {
@@ -277,13 +288,19 @@ impl Bench {
         look(self);
         if self.fires("buffer") {
             let address = self.dut.peek_field("buffer$payload", "address");
-            let slot = address / self.config.slot_beats() as u64;
-            assert!(
-                self.held.contains(&slot),
-                "write to slot {slot}, which is free"
-            );
             let data = self.dut.get_field("buffer$payload", "data").to_bytes();
-            self.buffer[address as usize].copy_from_slice(&data);
+            self.store(address, &data);
+        }
+        if self.fires("frame_buffer") {
+            let port = "frame_buffer$payload";
+            let address = self.dut.peek_field(port, "address");
+            let data = self.dut.get_field(port, "data").to_bytes();
+            self.store(address, &data);
+            if self.dut.peek_field(port, "spills") == 1 {
+                let mut spill = self.dut.get_field(port, "spill").to_bytes();
+                spill.resize(64, 0);
+                self.store(address + 1, &spill);
+            }
         }
         self.deliver();
         for bundle in ["call_slot_free", "bypass_slot_free"] {
