@@ -14,16 +14,15 @@
 //! Latency: 1 cycle; in packet mode 2 for the first item of an input that was not served last, when
 //! nothing else was there to send.
 //! Throughput: 1 item/cycle.
-//! Backpressure: lossless; one item more is taken while `tx` stalls, so that nothing follows from
-//! `tx.ready` in the same cycle. Outputs but `rx[i].ready` are registered; that follows from all
-//! `valid` in the same cycle, but not in packet mode.
+//! Backpressure: lossless. While `tx` stalls or another input is served, one item more is taken of each
+//! input (in packet mode: one in all). No output follows from an input in the same cycle.
 //! Ordering: kept within each input; packets are not mixed in packet mode.
 //! Reset: drops the items in its registers and forgets an unfinished packet; input 0 is first.
 //! Errors: none. Counters: none.
 
 use crate::design::Design;
 use crate::leaf;
-use crate::rtl::{Body, Expr, Leaf, Value};
+use crate::rtl::{Body, Expr, Leaf, Reg, Value};
 use crate::types::{Beat, StreamIn, StreamOut};
 use rust_hdl::prelude::*;
 
@@ -63,121 +62,171 @@ impl<T: Synth> Arbiter<T> {
     }
 }
 
-/// Keeps the lowest set bit only; works on a list of single bits.
-fn lowest<'b>(b: &'b Body, requests: &[Expr<'b>]) -> Vec<Expr<'b>> {
-    let only = |index: usize| match index {
-        0 => requests[0],
-        _ => requests[index] & !b.tree(&requests[..index], |a, c| a | c),
+/// A round robin choice.
+struct Turn<'b> {
+    /// One-hot: who is served.
+    grants: Expr<'b>,
+    /// Somebody is.
+    any: Expr<'b>,
+    /// The inputs behind the one served.
+    later: Expr<'b>,
+}
+
+/// The first of `requests` among the `later` ones, else the first of all. Both cases are worked out side
+/// by side, and so is who comes behind: with 17 inputs there is no time for one after the other.
+fn fair<'b>(b: &'b Body, requests: &[Expr<'b>], later: Expr<'b>) -> Turn<'b> {
+    let ways = requests.len();
+    let any = |list: &[Expr<'b>]| match list.is_empty() {
+        true => b.bit(false),
+        false => b.tree(list, |a, c| a | c),
     };
-    (0..requests.len()).map(only).collect()
+    let favoured: Vec<_> = (0..ways).map(|i| requests[i] & later.bit(i)).collect();
+    let any_favoured = b.wire("any_favoured", any(&favoured));
+    let (mut grants, mut behind) = (Vec::new(), Vec::new());
+    for i in 0..ways {
+        let (one, other) = (any(&favoured[..i]), any(&requests[..i]));
+        grants.push(any_favoured.mux(favoured[i] & !one, requests[i] & !other));
+        behind.push(any_favoured.mux(one, other));
+    }
+    Turn {
+        grants: b.cat_le(&grants),
+        any: any(requests),
+        later: b.cat_le(&behind),
+    }
 }
 
-/// One-hot: the first of `requests` among the `later` ones, else the first of all.
-fn fair<'b>(b: &'b Body, requests: &[Expr<'b>], later: Expr<'b>) -> Expr<'b> {
-    let favoured: Vec<_> = (0..requests.len())
-        .map(|i| requests[i] & later.bit(i))
-        .collect();
-    let any_favoured = b.wire("any_favoured", b.tree(&favoured, |a, c| a | c));
-    let (first, second) = (lowest(b, &favoured), lowest(b, requests));
-    let fair: Vec<_> = (0..requests.len())
-        .map(|i| any_favoured.mux(first[i], second[i]))
-        .collect();
-    b.cat_le(&fair)
+/// An item and the number of its input, as the output's registers take them.
+#[derive(Clone, Copy)]
+struct Choice<'b> {
+    any: Expr<'b>,
+    item: Expr<'b>,
+    from: Expr<'b>,
 }
 
-/// The inputs above the chosen one.
-fn above<'b>(b: &'b Body, chosen: Expr<'b>) -> Expr<'b> {
-    let bits: Vec<_> = (0..chosen.width())
-        .map(|i| match i {
-            0 => b.bit(false),
-            _ => chosen.trunc(i).any(),
+/// The one of `items` whose bit in `grants` is set; `any` is.
+fn choose<'b>(b: &'b Body, any: Expr<'b>, grants: Expr<'b>, items: &[Expr<'b>]) -> Choice<'b> {
+    let (mut choices, mut numbers) = (Vec::new(), Vec::new());
+    for (index, item) in items.iter().enumerate() {
+        choices.push((grants.bit(index), *item));
+        numbers.push((grants.bit(index), b.lit(FROM_BITS, index as u128)));
+    }
+    Choice {
+        any,
+        item: b.one_hot(&choices),
+        from: b.one_hot(&numbers),
+    }
+}
+
+/// Registers of the output.
+struct Output<'b> {
+    valid: Reg<'b>,
+    payload: Reg<'b>,
+    from: Reg<'b>,
+}
+
+impl Output<'_> {
+    fn set(&self, choice: Choice<'_>) {
+        self.valid.set(choice.any);
+        self.payload.set(choice.item);
+        self.from.set(choice.from);
+    }
+}
+
+impl<T: Synth> Arbiter<T> {
+    /// Whatever is offered and not chosen is taken as well and waits in a place of its input's own:
+    /// `ready` says whether that is empty and so follows from nothing, and the choice ends there.
+    fn choose_items(&self, b: &Body, output: &Output<'_>, room: Expr<'_>) {
+        let ways = self.rx.len();
+        // Bit i: input i comes after the one served last.
+        let later = b.reg("later_q", ways);
+        let waiting = b.reg("waiting_q", ways);
+        let places: Vec<_> = (0..ways)
+            .map(|i| b.reg_of::<T>(&format!("waiting_{i}_q")))
+            .collect();
+        let offered: Vec<_> = (0..ways)
+            .map(|i| waiting.q().bit(i) | b.read(&self.rx[i].valid))
+            .collect();
+        let turn = fair(b, &offered, later.q());
+        let grants = b.wire("grants", turn.grants);
+        b.when(room & turn.any, || later.set(turn.later));
+        waiting.set(b.cat_le(&offered) & !(grants & room.repeat(ways)));
+        let mut items = Vec::new();
+        for (index, (rx, place)) in self.rx.iter().zip(&places).enumerate() {
+            let (waits, item) = (waiting.q().bit(index), b.read(&rx.payload));
+            b.drive(&rx.ready, !waits);
+            b.when(!waits, || place.set(item));
+            items.push(waits.mux(place.q(), item));
+        }
+        b.when(room, || output.set(choose(b, turn.any, grants, &items)));
+    }
+
+    /// Items are wide and their input is known a cycle ahead: one place behind the choice serves all.
+    fn choose_packets(&self, b: &Body, output: &Output<'_>, room: Expr<'_>) {
+        let ways = self.rx.len();
+        let later = b.reg("later_q", ways);
+        let spare_valid = b.reg("spare_valid_q", 1);
+        let spare = b.reg_of::<T>("spare_q");
+        let spare_from = b.reg_data("spare_from_q", FROM_BITS);
+        let open = !spare_valid.q();
+        // One-hot: whose turn it is, a packet begun or not.
+        let owner = b.reg_init("owner_q", Value::new(ways, 1));
+        let in_packet = b.reg("in_packet_q", 1);
+        let items: Vec<_> = self.rx.iter().map(|rx| b.read(&rx.payload)).collect();
+        let requests: Vec<_> = self.rx.iter().map(|rx| b.read(&rx.valid)).collect();
+        let own: Vec<_> = (0..ways).map(|i| owner.q().bit(i) & requests[i]).collect();
+        let own_last: Vec<_> = (0..ways)
+            .map(|i| owner.q().bit(i) & items[i].field("last"))
+            .collect();
+        let offered = b.wire("offered", b.tree(&own, |a, c| a | c));
+        let last = b.wire("last", b.tree(&own_last, |a, c| a | c));
+        b.when(open & offered, || in_packet.set(!last));
+        let others: Vec<_> = (0..ways).map(|i| requests[i] & !owner.q().bit(i)).collect();
+        let next = fair(b, &others, later.q());
+        let ends = offered.mux(open & last, !in_packet.q());
+        b.when(ends & next.any, || {
+            owner.set(next.grants);
+            later.set(next.later);
+        });
+        for (index, rx) in self.rx.iter().enumerate() {
+            b.drive(&rx.ready, open & owner.q().bit(index));
+        }
+        let choice = choose(b, offered, b.cat_le(&own), &items);
+        b.when(room, || {
+            output.set(Choice {
+                any: spare_valid.q() | choice.any,
+                item: spare_valid.q().mux(spare.q(), choice.item),
+                from: spare_valid.q().mux(spare_from.q(), choice.from),
+            });
+            spare_valid.set(b.bit(false));
         })
-        .collect();
-    b.cat_le(&bits)
+        .or_when(open, || {
+            spare_valid.set(choice.any);
+            spare.set(choice.item);
+            spare_from.set(choice.from);
+        });
+    }
 }
 
 impl<T: Synth> Leaf for Arbiter<T> {
-    fn combinational(&self) -> &'static [&'static str] {
-        match self._packets {
-            false => &["rx$*$ready <- rx$*$valid"],
-            true => &[],
-        }
-    }
-
     fn body(&self, b: &Body) {
         let ways = self.rx.len();
         assert!(
             (1..=1 << FROM_BITS).contains(&ways),
             "Arbiter: {ways} inputs; build it with Arbiter::items(ways) or packets(ways), ways 1..=256"
         );
-        let valid = b.reg("valid_q", 1);
-        let payload = b.reg_of::<T>("payload_q");
-        let from = b.reg_data("from_q", FROM_BITS);
-        // Bit i: input i comes after the one served last.
-        let later = b.reg("later_q", ways);
-        // What was taken while the output stalled; `ready` looks at nothing else of the output, so that
-        // arbiters behind arbiters add up no path.
-        let spare_valid = b.reg("spare_valid_q", 1);
-        let spare = b.reg_of::<T>("spare_q");
-        let spare_from = b.reg_data("spare_from_q", FROM_BITS);
-        let open = !spare_valid.q();
-        let requests: Vec<_> = self.rx.iter().map(|rx| b.read(&rx.valid)).collect();
-        let grants = match self._packets {
-            false => {
-                let grants = b.wire("grants", fair(b, &requests, later.q()));
-                b.when(open & grants.any(), || later.set(above(b, grants)));
-                for (index, rx) in self.rx.iter().enumerate() {
-                    b.drive(&rx.ready, open & grants.bit(index));
-                }
-                grants
-            }
-            true => {
-                // One-hot: whose turn it is, a packet begun or not.
-                let owner = b.reg_init("owner_q", Value::new(ways, 1));
-                let in_packet = b.reg("in_packet_q", 1);
-                let own: Vec<_> = (0..ways).map(|i| owner.q().bit(i) & requests[i]).collect();
-                let own_last: Vec<_> = (0..ways)
-                    .map(|i| owner.q().bit(i) & b.read(&self.rx[i].payload).field("last"))
-                    .collect();
-                let offered = b.wire("offered", b.tree(&own, |a, c| a | c));
-                let last = b.wire("last", b.tree(&own_last, |a, c| a | c));
-                b.when(open & offered, || in_packet.set(!last));
-                let others: Vec<_> = (0..ways).map(|i| requests[i] & !owner.q().bit(i)).collect();
-                let next = b.wire("next", fair(b, &others, later.q()));
-                let ends = offered.mux(open & last, !in_packet.q());
-                b.when(ends & next.any(), || {
-                    owner.set(next);
-                    later.set(above(b, next));
-                });
-                for (index, rx) in self.rx.iter().enumerate() {
-                    b.drive(&rx.ready, open & owner.q().bit(index));
-                }
-                b.cat_le(&own)
-            }
+        let output = Output {
+            valid: b.reg("valid_q", 1),
+            payload: b.reg_of::<T>("payload_q"),
+            from: b.reg_data("from_q", FROM_BITS),
         };
-
-        // The register keeps the choice also while nothing is offered: it costs nothing.
-        let choices: Vec<_> = (0..ways)
-            .map(|i| (grants.bit(i), b.read(&self.rx[i].payload)))
-            .collect();
-        let numbers: Vec<_> = (0..ways)
-            .map(|i| (grants.bit(i), b.lit(FROM_BITS, i as u128)))
-            .collect();
-        let (item, number) = (b.one_hot(&choices), b.one_hot(&numbers));
-        b.when(!valid.q() | b.read(&self.tx.ready), || {
-            valid.set(spare_valid.q() | grants.any());
-            payload.set(spare_valid.q().mux(spare.q(), item));
-            from.set(spare_valid.q().mux(spare_from.q(), number));
-            spare_valid.set(b.bit(false));
-        })
-        .or_when(open, || {
-            spare_valid.set(grants.any());
-            spare.set(item);
-            spare_from.set(number);
-        });
-        b.drive(&self.tx.valid, valid.q());
-        b.drive(&self.tx.payload, payload.q());
-        b.drive(&self.from, from.q());
+        let room = !output.valid.q() | b.read(&self.tx.ready);
+        match self._packets {
+            false => self.choose_items(b, &output, room),
+            true => self.choose_packets(b, &output, room),
+        }
+        b.drive(&self.tx.valid, output.valid.q());
+        b.drive(&self.tx.payload, output.payload.q());
+        b.drive(&self.from, output.from.q());
     }
 }
 leaf!(impl[T: Synth] Arbiter<T> { rx, tx, from });

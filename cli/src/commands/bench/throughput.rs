@@ -26,20 +26,15 @@ const MAX_FRAME_BYTES: usize = 1514;
 const JUMBO_FRAME_BYTES: usize = 9014;
 /// Wire time of a burst of one size, long against the rounding to whole cycles.
 const BURST_CYCLES: u64 = 500;
-const MINIMAL_CALLS: u64 = 20_000;
-/// Frames too short for a call go to the bypass, whose image of them takes two buffer writes: slots
-/// and queue take so many at line rate, more of them only at [`SUSTAINED_FRAMES`]' rate.
-const BYPASS_FRAMES: u64 = 64;
-const SUSTAINED_FRAMES: u64 = 20_000;
-/// The bypass has written everything after so many cycles without frames.
-const GAP_CYCLES: u64 = 256;
-/// The pipeline is empty after so many cycles.
-const DRAIN_CYCLES: u64 = 64;
+/// Smallest calls, and smallest frames for the bypass, in a row.
+const MINIMAL_FRAMES: u64 = 20_000;
+/// The path is empty after so many cycles: the queue of the bypass is 512 beats deep.
+const DRAIN_CYCLES: u64 = 1024;
 /// Cores of the end-to-end measurement, and calls for each of them.
 const CORES: [usize; 3] = [1, 4, 16];
 const CALLS_PER_CORE: u64 = 200;
 /// A rate may be off by the rounding of a whole cycle over the burst measured.
-const ROUNDING: f64 = 0.98;
+const ROUNDING: f64 = 0.99;
 
 /// Decode rate for every frame size, and calls per second end to end.
 #[derive(Args)]
@@ -53,29 +48,64 @@ pub struct Throughput {
 struct Report {
     line_rate_gbps: f64,
     decode_gbps: BTreeMap<String, f64>,
+    bypass_gbps: BTreeMap<String, f64>,
     minimal_calls_mrps: f64,
+    minimal_frames_mfps: f64,
     lost: u64,
-    sustained_bypass_mfps: f64,
     end_to_end_mrps: BTreeMap<&'static str, BTreeMap<String, f64>>,
+}
+
+/// Whom frames are for.
+#[derive(Clone, Copy, PartialEq)]
+enum Kind {
+    Call,
+    Bypass,
 }
 
 /// Frames of one size, one after the other.
 #[derive(Clone, Copy)]
 struct Burst {
+    kind: Kind,
     bytes: usize,
     frames: u64,
 }
 
 impl Burst {
     /// As many frames of a size as fill [`BURST_CYCLES`] of the wire.
-    fn of(bytes: usize) -> Self {
+    fn of(kind: Kind, bytes: usize) -> Self {
         let frame_bits = 8 * (bytes as u64 + FRAME_OVERHEAD_BYTES);
         let burst_bits = LINE_RATE_GBPS * 1e9 / CORE_CLOCK_HZ as f64 * BURST_CYCLES as f64;
-        let frames = match is_call(bytes) {
-            true => (burst_bits as u64).div_ceil(frame_bits).max(8),
-            false => BYPASS_FRAMES,
-        };
-        Self { bytes, frames }
+        Self {
+            kind,
+            bytes,
+            frames: (burst_bits as u64).div_ceil(frame_bits).max(8),
+        }
+    }
+
+    /// The smallest frames of a kind.
+    fn minimal(kind: Kind) -> Self {
+        Self {
+            kind,
+            bytes: kind.smallest_bytes(),
+            frames: MINIMAL_FRAMES,
+        }
+    }
+
+    /// Every size of a kind, and the smallest once more, many of them.
+    fn all(kind: Kind) -> Vec<Self> {
+        (kind.smallest_bytes()..=MAX_FRAME_BYTES)
+            .map(|bytes| Self::of(kind, bytes))
+            .chain([Self::minimal(kind)])
+            .collect()
+    }
+}
+
+impl Kind {
+    fn smallest_bytes(self) -> usize {
+        match self {
+            Kind::Call => CALL_HEADER_BYTES,
+            Kind::Bypass => MIN_FRAME_BYTES,
+        }
     }
 }
 
@@ -89,39 +119,30 @@ struct Rate {
 impl Throughput {
     /// Measures.
     pub fn run(self) -> anyhow::Result<()> {
-        let bursts: Vec<Burst> = (MIN_FRAME_BYTES..=MAX_FRAME_BYTES)
-            .map(Burst::of)
-            .chain([Burst {
-                bytes: CALL_HEADER_BYTES,
-                frames: MINIMAL_CALLS,
-            }])
-            .collect();
-        let jumbo = [Burst::of(JUMBO_FRAME_BYTES)];
-        let (mut rates, mut lost) = decode("rx_path", &NicConfig::eci(), &bursts)?;
-        let minimal = rates.pop().context("the burst of minimal calls")?;
-        let (jumbo_rates, jumbo_lost) =
-            decode("rx_path_jumbo", &NicConfig::eci_16_jumbo(), &jumbo)?;
-        rates.extend(jumbo_rates);
-        lost += jumbo_lost;
-        let slow: Vec<String> = rates
-            .iter()
-            .map(|rate| (rate, LINE_RATE_GBPS.min(beat_limit_gbps(rate.bytes))))
-            .filter(|(rate, limit)| rate.gbps < limit * ROUNDING)
-            .map(|(rate, limit)| {
-                format!("{} bytes: {:.1} of {limit:.1} Gb/s", rate.bytes, rate.gbps)
-            })
-            .collect();
-        let decode_gbps = rates
-            .iter()
-            .map(|rate| (rate.bytes.to_string(), rate.gbps))
-            .collect();
-        let sustained = [Burst {
-            bytes: MIN_FRAME_BYTES,
-            frames: SUSTAINED_FRAMES,
-        }];
-        let (bypass, dropped) = decode("rx_path", &NicConfig::eci(), &sustained)?;
-        let delivered = 1.0 - dropped as f64 / SUSTAINED_FRAMES as f64;
-        let bypass_rate = bypass.first().context("the sustained burst")?;
+        let mut lost = 0;
+        let mut slow = Vec::new();
+        let mut of_kind = |kind| -> anyhow::Result<(BTreeMap<String, f64>, f64)> {
+            let (mut rates, dropped) = decode("rx_path", &NicConfig::eci(), &Burst::all(kind))?;
+            let minimal = rates.pop().context("the burst of the smallest")?;
+            let jumbo = [Burst::of(kind, JUMBO_FRAME_BYTES)];
+            let (more, dropped_jumbo) =
+                decode("rx_path_jumbo", &NicConfig::eci_16_jumbo(), &jumbo)?;
+            rates.extend(more);
+            lost += dropped + dropped_jumbo;
+            for rate in rates.iter().chain([&minimal]) {
+                let limit = LINE_RATE_GBPS.min(beat_limit_gbps(rate.bytes));
+                if rate.gbps < limit * ROUNDING {
+                    slow.push(format!(
+                        "{} bytes: {:.1} of {limit:.1} Gb/s",
+                        rate.bytes, rate.gbps
+                    ));
+                }
+            }
+            let gbps = rates.iter().map(|rate| (rate.bytes.to_string(), rate.gbps));
+            Ok((gbps.collect(), minimal.frames_per_second / 1e6))
+        };
+        let (decode_gbps, minimal_calls_mrps) = of_kind(Kind::Call)?;
+        let (bypass_gbps, minimal_frames_mfps) = of_kind(Kind::Bypass)?;
         let mut end_to_end_mrps = BTreeMap::new();
         for (name, mode) in [("recall", Mode::RECALL), ("eager", Mode::EAGER)] {
             let mut rates = BTreeMap::new();
@@ -133,9 +154,10 @@ impl Throughput {
         let report = Report {
             line_rate_gbps: LINE_RATE_GBPS,
             decode_gbps,
-            minimal_calls_mrps: minimal.frames_per_second / 1e6,
+            bypass_gbps,
+            minimal_calls_mrps,
+            minimal_frames_mfps,
             lost,
-            sustained_bypass_mfps: bypass_rate.frames_per_second * delivered / 1e6,
             end_to_end_mrps,
         };
         if self.json {
@@ -160,24 +182,22 @@ fn beat_limit_gbps(bytes: usize) -> f64 {
     wire_bits * CORE_CLOCK_HZ as f64 / 1e9 / cycles
 }
 
-/// A frame of so many bytes can carry a call.
-fn is_call(bytes: usize) -> bool {
-    bytes >= CALL_HEADER_BYTES
-}
-
-/// A frame of so many bytes: a call where a call fits.
-fn frame_of(bytes: usize, key: ServiceKey) -> Vec<u8> {
-    let mut frame = match bytes.checked_sub(CALL_HEADER_BYTES) {
-        Some(arguments) => CallSpec::new(1, key, vec![0; arguments]).frame(&ROUTE),
-        // Too short for a call: an experimental EtherType, for the bypass.
-        None => [&ROUTE.card_mac[..], &ROUTE.client_mac, &[0x88, 0xb5]].concat(),
+/// A frame of a burst.
+fn frame_of(burst: Burst, key: ServiceKey) -> Vec<u8> {
+    let mut frame = match burst.kind {
+        Kind::Call => {
+            let arguments = vec![0; burst.bytes - CALL_HEADER_BYTES];
+            CallSpec::new(1, key, arguments).frame(&ROUTE)
+        }
+        // An EtherType for local experiments (IEEE 802).
+        Kind::Bypass => [&ROUTE.card_mac[..], &ROUTE.client_mac, &[0x88, 0xb5]].concat(),
     };
-    frame.resize(bytes, 0);
+    frame.resize(burst.bytes, 0);
     frame
 }
 
-/// Bursts through the receive path, those of calls without a pause between them: the rate at which
-/// each leaves it, and how many frames were neither dispatched nor passed to the bypass.
+/// Bursts through the receive path, without a pause between them: the rate at which each leaves it, and
+/// how many frames were neither dispatched nor passed to the bypass.
 fn decode(design: &str, config: &NicConfig, bursts: &[Burst]) -> anyhow::Result<(Vec<Rate>, u64)> {
     let key = examples(ROUTE.card_ipv4.into())?.key(echo::PROGRAM, echo::VERSION, 1);
     let mut path = RxPathModel::open(design, config, ROUTE.card_mac, ROUTE.card_ipv4, key)?;
@@ -195,14 +215,13 @@ fn decode(design: &str, config: &NicConfig, bursts: &[Burst]) -> anyhow::Result<
         if source.pending_count() < 2 {
             match waiting.next() {
                 Some(burst) => {
-                    let bytes = frame_of(burst.bytes, key);
-                    let gap = u64::from(!is_call(burst.bytes)) * GAP_CYCLES;
+                    let bytes = frame_of(*burst, key);
                     for _ in 0..burst.frames {
                         source.push(FrameIn {
                             bytes: bytes.clone(),
                             error: false,
                             tag: 0,
-                            not_before: cycle + gap,
+                            not_before: 0,
                         });
                     }
                 }
@@ -292,26 +311,26 @@ fn end_to_end(mode: Mode, cores: usize) -> anyhow::Result<f64> {
 }
 
 fn print_report(report: &Report) {
-    println!("decoded and handed on, back to back at {LINE_RATE_GBPS} Gb/s:");
+    println!(
+        "received back to back at {LINE_RATE_GBPS} Gb/s, {} frames lost:",
+        report.lost
+    );
+    println!("  bytes  calls  for the bypass  limit (Gb/s)");
     for bytes in [60, 64, 65, 75, 82, 128, 129, 256, 512, 1024, 1514, 9014] {
+        let name = bytes.to_string();
+        let call = report.decode_gbps.get(&name);
         println!(
-            "  {bytes:>5} bytes {:>7.2} Gb/s (limit {:.2})",
-            report.decode_gbps[&bytes.to_string()],
+            "  {name:>5} {:>6} {:>15.2} {:>7.2}",
+            call.map_or("-".to_owned(), |gbps| format!("{gbps:.2}")),
+            report.bypass_gbps[&name],
             LINE_RATE_GBPS.min(beat_limit_gbps(bytes)),
         );
     }
+    println!("  and every other size to {MAX_FRAME_BYTES}");
     println!(
-        "  and every other size from {MIN_FRAME_BYTES} to {MAX_FRAME_BYTES}; {} frames lost",
-        report.lost
-    );
-    println!(
-        "minimal calls ({CALL_HEADER_BYTES} bytes): {:.1} million per second",
-        report.minimal_calls_mrps
-    );
-    println!(
-        "bypass frames of {MIN_FRAME_BYTES} bytes without end: {:.1} million per second delivered, the others \
-         dropped and counted",
-        report.sustained_bypass_mfps
+        "smallest in a row: {:.1} million calls ({CALL_HEADER_BYTES} bytes), {:.1} million bypass frames \
+         ({MIN_FRAME_BYTES} bytes) per second",
+        report.minimal_calls_mrps, report.minimal_frames_mfps
     );
     println!("echo of 64 bytes on eci, end to end:");
     for (name, rates) in &report.end_to_end_mrps {

@@ -82,6 +82,37 @@ fn a_lone_input_gets_every_cycle() {
     );
 }
 
+#[test]
+fn every_item_arrives_once_in_order_under_random_stalls() {
+    let mut rng = rng(root_seed(), "arbiter_items");
+    let paces = [
+        Pace::Full,
+        Pace::Percent(60),
+        Pace::Percent(15),
+        Pace::Bursts,
+    ];
+    for ways in [1, 2, 5, 17] {
+        for (input, output) in paces.into_iter().flat_map(|i| paces.map(|o| (i, o))) {
+            let mut dut = items(ways);
+            let mut bench = Bench::new(&mut dut, rng.random());
+            for way in 0..ways {
+                let words = (0..30).map(|i| word(way, i, rng.random())).collect();
+                bench.source(&format!("rx${way}"), words, input);
+            }
+            let sink = bench.sink("tx", output);
+            bench.run_until(sink, 30 * ways);
+            let mut next = vec![0; ways];
+            for item in bench.received(sink) {
+                let (way, sequence) = (item.to_u64() & 0xff, item.to_u64() >> 8 & 0xffff);
+                let expected = &mut next[way as usize];
+                assert_eq!(sequence, *expected, "order of input {way}");
+                *expected += 1;
+            }
+            assert_eq!(next, vec![30; ways]);
+        }
+    }
+}
+
 /// Packets of `lengths` words of one input.
 fn packet_words(way: usize, lengths: &[usize]) -> Vec<Value> {
     let mut words = Vec::new();
