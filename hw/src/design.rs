@@ -93,6 +93,7 @@ pub fn parts() -> Vec<Design> {
     designs.extend(crate::net::tx::designs());
     designs.extend(crate::dispatch::designs());
     designs.extend(crate::host::designs());
+    designs.extend(crate::host::adapter::designs());
     designs
 }
 

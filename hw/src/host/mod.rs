@@ -27,6 +27,7 @@
 //! 1 + 1 + 2 + 2 = 6 cycles with a load parked; the last beat of a control line to `message` is
 //! 2 + 1 + 1 = 4.
 
+pub mod adapter;
 pub mod buffers;
 pub mod fill;
 pub mod gather;

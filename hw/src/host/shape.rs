@@ -101,6 +101,11 @@ impl Shape {
         self.config.beats_per_line()
     }
 
+    /// Line addresses of all endpoints.
+    pub(crate) fn line_count(&self) -> usize {
+        self.layout.stride_lines() * self.endpoints()
+    }
+
     /// Beats of the largest line image.
     pub fn message_beats(&self) -> usize {
         self.config.capacity_bytes() / BEAT_BYTES

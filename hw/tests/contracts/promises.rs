@@ -355,6 +355,84 @@ pub const PROMISES: &[Promise] = &[
         &["host/tests/blocks.rs::gather_passes_its_streams_on_in_the_same_cycle"],
     ),
     promise(
+        "host/adapter/axi_read.rs",
+        "AxiRead",
+        "0 cycles from `ar` to `load`, 1 from `answer` to `r`",
+        "1 load/cycle, 1 beat/cycle",
+        &[
+            "host/adapter/tests/eci.rs::every_way_takes_two_cycles_and_a_beat_per_cycle",
+            "host/adapter/tests/pcie.rs::every_way_takes_two_cycles_and_an_item_per_cycle",
+            "host/adapter/tests/eci.rs::reads_become_loads_and_answers_keep_their_id_and_order",
+        ],
+    ),
+    promise(
+        "host/adapter/counters.rs",
+        "Counters",
+        "1 cycle",
+        "every cycle",
+        &["host/adapter/tests/cxl.rs::every_request_gets_what_the_tables_say"],
+    ),
+    promise(
+        "host/adapter/eci/write.rs",
+        "EciWrite",
+        "1 cycle from `w` to `writeback`",
+        "1 beat/cycle over both slices",
+        &[
+            "host/adapter/tests/eci.rs::every_way_takes_two_cycles_and_a_beat_per_cycle",
+            "host/adapter/tests/eci.rs::writes_of_whole_lines_reach_the_card_before_their_answer",
+        ],
+    ),
+    promise(
+        "host/adapter/eci/recall.rs",
+        "EciRecall",
+        "1 cycle from `load` to `load_out`; 0 from `fill` to `answer`, `recall` to `lci`, `lcia` to `ack`",
+        "1 of each per cycle, in all but cycles in which two are about one line",
+        &[
+            "host/adapter/tests/eci.rs::every_way_takes_two_cycles_and_a_beat_per_cycle",
+            "host/adapter/tests/eci.rs::a_recall_that_meets_a_load_is_acknowledged_clean",
+        ],
+    ),
+    promise(
+        "host/adapter/cxl/host.rs",
+        "CxlHost",
+        "1 cycle",
+        "1 load and 1 writeback/cycle",
+        &[
+            "host/adapter/tests/cxl.rs::every_way_takes_two_cycles_and_an_item_per_cycle",
+            "host/adapter/tests/cxl.rs::every_request_gets_what_the_tables_say",
+        ],
+    ),
+    promise(
+        "host/adapter/cxl/card.rs",
+        "CxlCard",
+        "0 cycles",
+        "1 response of each kind, 1 snoop and 1 acknowledgement/cycle",
+        &[
+            "host/adapter/tests/cxl.rs::every_way_takes_two_cycles_and_an_item_per_cycle",
+            "host/adapter/tests/cxl.rs::a_conflict_is_answered_behind_completions_and_a_snoop_leaves_behind_fills",
+        ],
+    ),
+    promise(
+        "host/adapter/pcie/deadline.rs",
+        "Deadline",
+        "1 cycle from `load` to `load_out`, 0 from `fill` to `answer`",
+        "1 load and 1 answer/cycle",
+        &[
+            "host/adapter/tests/pcie.rs::every_way_takes_two_cycles_and_an_item_per_cycle",
+            "host/adapter/tests/pcie.rs::a_read_that_the_card_does_not_answer_is_answered",
+        ],
+    ),
+    promise(
+        "host/adapter/pcie/gather.rs",
+        "Gather",
+        "1 cycle",
+        "1 write or recall/cycle",
+        &[
+            "host/adapter/tests/pcie.rs::every_way_takes_two_cycles_and_an_item_per_cycle",
+            "host/adapter/tests/pcie.rs::stores_come_together_and_recalls_bring_what_is_there",
+        ],
+    ),
+    promise(
         "csr/mod.rs",
         "RegisterFile",
         "3 cycles from request to response",

@@ -1,0 +1,211 @@
+//! # PCIe adapter
+//! Between the line port and the AXI4 master of a PCIe bridge whose BAR holds the card's lines. Loads are
+//! non-posted reads, which the card may defer, but not beyond the host's completion timeout; stores are
+//! write-combined; nothing is held.
+//!
+//! ```text
+//! ar[0] ─▶ skid ─▶ AxiRead ─▶┌──────────┐─▶ load ──▶ line port
+//!  r[0] ◀───────── AxiRead ◀─│ Deadline │◀─ skid ◀─ fill
+//!                            └──────────┘
+//! aw[0], w[0] ▶ skid ─▶┌────────┐────────▶ writeback
+//!  b[0] ◀───── skid ◀──│ Gather │◀─ skid ◀─ recall
+//!                      └────────┘────────▶ recall_ack
+//! ```
+//!
+//! | way | cycles |
+//! |---|---|
+//! | `ar` to `load`, `fill` to `r`, `w` to `writeback`, `recall` to `recall_ack` | 2 each |
+//!
+//! Every output follows from registers only. The block time of the card must end well before the
+//! deadline of 48 µs: the shortest completion timeout that a root port has by default is 50 µs.
+
+mod deadline;
+mod gather;
+
+pub use deadline::Deadline;
+pub use gather::Gather;
+
+use super::axi_read::{Aperture, AxiRead};
+use super::counters::Counters;
+use super::types::{AxiAddress, AxiReadData, AxiWriteData, AxiWriteResponse, ReadAnswer};
+use crate::design::Design;
+use crate::host::shape::Shape;
+use crate::stream::skid::Skid;
+use crate::types::{
+    LineFill, LineLoad, LineRecall, LineRecallAck, LineWriteback, StreamIn, StreamOut,
+};
+use rust_hdl::prelude::*;
+
+/// AXI ports: one, in a row as the ports of other adapters are.
+const PORTS: usize = 1;
+
+/// Cycles after which a read is answered with an error: 48 µs.
+pub const DEADLINE_CYCLES: u64 = 12_000;
+
+/// The adapter.
+#[derive(LogicBlock)]
+pub struct PcieAdapter {
+    /// Clock.
+    pub clock: Signal<In, Clock>,
+    /// Synchronous reset.
+    pub reset: Signal<In, Bit>,
+    /// Reads.
+    pub ar: Vec<StreamIn<AxiAddress>>,
+    /// Their data.
+    pub r: Vec<StreamOut<AxiReadData>>,
+    /// Writes.
+    pub aw: Vec<StreamIn<AxiAddress>>,
+    /// Their data.
+    pub w: Vec<StreamIn<AxiWriteData>>,
+    /// Their answers.
+    pub b: Vec<StreamOut<AxiWriteResponse>>,
+    /// Line port: loads.
+    pub load: StreamOut<LineLoad>,
+    /// Line port: their answers.
+    pub fill: StreamIn<LineFill>,
+    /// Line port: lines given back.
+    pub writeback: StreamOut<LineWriteback>,
+    /// Line port: lines wanted back.
+    pub recall: StreamIn<LineRecall>,
+    /// Line port: their acknowledgements.
+    pub recall_ack: StreamOut<LineRecallAck>,
+    /// Reads refused or given up, writes refused.
+    pub refused: Vec<Signal<Out, Bits<32>>>,
+    /// Lines of which some bytes were stored and others not.
+    pub incomplete: Signal<Out, Bits<16>>,
+    ar_skid: Vec<Skid<AxiAddress>>,
+    aw_skid: Vec<Skid<AxiAddress>>,
+    w_skid: Vec<Skid<AxiWriteData>>,
+    b_skid: Vec<Skid<AxiWriteResponse>>,
+    fill_skid: Skid<LineFill>,
+    recall_skid: Skid<LineRecall>,
+    read: AxiRead,
+    deadline: Deadline,
+    gather: Gather,
+    counters: Counters,
+}
+
+/// The lines of a card, from the start of its BAR.
+fn aperture(shape: &Shape) -> Aperture {
+    Aperture {
+        index_bits: shape.line_count().next_power_of_two().ilog2() as usize,
+        offset_bits: 6,
+    }
+}
+
+fn skids<T: Synth>() -> Vec<Skid<T>> {
+    vec![Skid::default()]
+}
+
+impl PcieAdapter {
+    /// An adapter for a card with 64-byte lines.
+    ///
+    /// # Panics
+    /// When its lines have another size.
+    pub fn new(shape: &Shape) -> Self {
+        let line_bytes = shape.config().line_bytes();
+        assert!(
+            line_bytes == 64,
+            "pcie: lines of {line_bytes} bytes; a processor stores and loads 64 at once"
+        );
+        let aperture = aperture(shape);
+        Self {
+            clock: Signal::default(),
+            reset: Signal::default(),
+            ar: vec![StreamIn::default(); PORTS],
+            r: vec![StreamOut::default(); PORTS],
+            aw: vec![StreamIn::default(); PORTS],
+            w: vec![StreamIn::default(); PORTS],
+            b: vec![StreamOut::default(); PORTS],
+            load: StreamOut::default(),
+            fill: StreamIn::default(),
+            writeback: StreamOut::default(),
+            recall: StreamIn::default(),
+            recall_ack: StreamOut::default(),
+            refused: vec![Signal::default(); 2],
+            incomplete: Signal::default(),
+            ar_skid: skids(),
+            aw_skid: skids(),
+            w_skid: skids(),
+            b_skid: skids(),
+            fill_skid: Skid::default(),
+            recall_skid: Skid::default(),
+            read: AxiRead::new(PORTS, 1, aperture),
+            deadline: Deadline::new(DEADLINE_CYCLES),
+            gather: Gather::new(shape, aperture),
+            counters: Counters::new(2),
+        }
+    }
+}
+
+impl Logic for PcieAdapter {
+    #[hdl_gen]
+    fn update(&mut self) {
+        clock!(
+            self,
+            clock,
+            fill_skid,
+            recall_skid,
+            read,
+            deadline,
+            gather,
+            counters
+        );
+        self.fill_skid.reset.next = self.reset.val();
+        self.recall_skid.reset.next = self.reset.val();
+        self.read.reset.next = self.reset.val();
+        self.deadline.reset.next = self.reset.val();
+        self.gather.reset.next = self.reset.val();
+        self.counters.reset.next = self.reset.val();
+
+        for i in 0..1 {
+            self.ar_skid[i].clock.next = self.clock.val();
+            self.ar_skid[i].reset.next = self.reset.val();
+            self.aw_skid[i].clock.next = self.clock.val();
+            self.aw_skid[i].reset.next = self.reset.val();
+            self.w_skid[i].clock.next = self.clock.val();
+            self.w_skid[i].reset.next = self.reset.val();
+            self.b_skid[i].clock.next = self.clock.val();
+            self.b_skid[i].reset.next = self.reset.val();
+            StreamIn::<AxiAddress>::link(&mut self.ar[i], &mut self.ar_skid[i].rx);
+            StreamOut::<AxiAddress>::join(&mut self.ar_skid[i].tx, &mut self.read.ar[i]);
+            StreamOut::<AxiReadData>::link(&mut self.r[i], &mut self.read.r[i]);
+            StreamIn::<AxiAddress>::link(&mut self.aw[i], &mut self.aw_skid[i].rx);
+            StreamOut::<AxiAddress>::join(&mut self.aw_skid[i].tx, &mut self.gather.aw);
+            StreamIn::<AxiWriteData>::link(&mut self.w[i], &mut self.w_skid[i].rx);
+            StreamOut::<AxiWriteData>::join(&mut self.w_skid[i].tx, &mut self.gather.w);
+            StreamOut::<AxiWriteResponse>::join(&mut self.gather.b, &mut self.b_skid[i].rx);
+            StreamOut::<AxiWriteResponse>::link(&mut self.b[i], &mut self.b_skid[i].tx);
+        }
+
+        StreamOut::<LineLoad>::join(&mut self.read.load, &mut self.deadline.load);
+        StreamOut::<LineLoad>::link(&mut self.load, &mut self.deadline.load_out);
+        StreamIn::<LineFill>::link(&mut self.fill, &mut self.fill_skid.rx);
+        StreamOut::<LineFill>::join(&mut self.fill_skid.tx, &mut self.deadline.fill);
+        StreamOut::<ReadAnswer>::join(&mut self.deadline.answer, &mut self.read.answer);
+        StreamOut::<LineWriteback>::link(&mut self.writeback, &mut self.gather.writeback);
+        StreamIn::<LineRecall>::link(&mut self.recall, &mut self.recall_skid.rx);
+        StreamOut::<LineRecall>::join(&mut self.recall_skid.tx, &mut self.gather.recall);
+        StreamOut::<LineRecallAck>::link(&mut self.recall_ack, &mut self.gather.ack);
+
+        self.counters.pulse[0].next = self.read.refused.val();
+        self.counters.pulse[1].next = self.gather.refused.val();
+        for i in 0..2 {
+            self.refused[i].next = self.counters.count[i].val();
+        }
+        self.incomplete.next = self.gather.incomplete.val();
+    }
+}
+
+/// The adapter and its blocks.
+pub fn designs() -> Vec<Design> {
+    let shape = Shape::named("cxl");
+    let aperture = aperture(&shape);
+    vec![
+        Design::leaf("adapter_pcie_read", AxiRead::new(PORTS, 1, aperture)),
+        Design::leaf("adapter_pcie_deadline", Deadline::new(DEADLINE_CYCLES)),
+        Design::leaf("adapter_pcie_gather", Gather::new(&shape, aperture)),
+        Design::leaf("adapter_pcie_counters", Counters::new(2)),
+        Design::composite("adapter_pcie", PcieAdapter::new(&shape)),
+    ]
+}
