@@ -14,6 +14,10 @@
 //! Ordering: frames of one caller leave in the order in which their handlers finish.
 //! Reset: synchronous; drops everything. Errors and counters: see the blocks.
 
+mod on_bus;
+
+pub use on_bus::{BUSES, NicCxl, NicEci, NicPcie, on_bus_design, tops};
+
 use crate::csr::RegisterFile;
 use crate::design::Design;
 use crate::host::{Host, Shape};
