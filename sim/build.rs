@@ -1,4 +1,4 @@
-//! Verilates the cards, the receive path alone, and the toys that the model binding is tested with.
+//! Verilates the cards, their adapters, the receive path alone, and the toys that the model binding is tested with.
 
 use std::path::Path;
 
@@ -22,7 +22,8 @@ fn main() {
         // Whole cards run long and are looked at, the receive path is measured alone. All other
         // parts are only tested: `sim/leaves`.
         let card = design.name.starts_with("nic_");
-        if !(card || design.name.starts_with("rx_path")) {
+        let adapter = design.leaf.is_none() && design.name.starts_with("adapter_");
+        if !(card || adapter || design.name.starts_with("rx_path")) {
             continue;
         }
         build = build.design(Design {
@@ -30,7 +31,7 @@ fn main() {
             top: design.top,
             verilog: design.verilog,
             trace: if card { Trace::Fst } else { Trace::None },
-            fast: card,
+            fast: card || adapter,
         });
     }
     for (name, trace) in TOYS {

@@ -22,6 +22,7 @@ use lauberhorn_interface::config::CORE_CLOCK_HZ;
 use lauberhorn_interface::counters::Counter;
 use thiserror::Error;
 
+use crate::host::bus::{self, BusError, BusSettings};
 use crate::host::{HostConfig, PortStalls};
 use crate::nic_model::{NicModel, NicModelError};
 use crate::oracle::Rules;
@@ -41,6 +42,9 @@ pub enum StandError {
     /// There is no model of that configuration.
     #[error(transparent)]
     Model(#[from] NicModelError),
+    /// There is no such bus.
+    #[error("the bus cannot be opened")]
+    Bus(#[from] Box<BusError>),
     /// The services clash.
     #[error(transparent)]
     Services(#[from] ServiceError),
@@ -86,8 +90,13 @@ pub struct Stand {
     pub stall_chance_256: u16,
     /// Chance of a spontaneous eviction in a cycle, in 1/65536.
     pub eviction_chance_65536: u32,
+    /// Chance of a fetch that no one asked for in a cycle, in 1/65536; see
+    /// [`System::prefetch_at_random`].
+    pub prefetch_chance_65536: u32,
     /// Cost of software.
     pub cost: SoftwareCost,
+    /// Put the adapter to the profile's bus between cores and card.
+    pub bus: Option<BusSettings>,
     /// How long a wait lasts before it ends in TRY_AGAIN.
     pub block_time_cycles: u32,
     /// Record the card's inputs from its reset on.
@@ -116,6 +125,8 @@ impl Stand {
             pacing: Pacing::hundred_gigabit(CORE_CLOCK_HZ),
             stall_chance_256: 0,
             eviction_chance_65536: 0,
+            prefetch_chance_65536: 0,
+            bus: None,
             block_time_cycles: 10_000,
             record: false,
             seed: Seed::DEFAULT,
@@ -192,7 +203,22 @@ impl Stand {
         if self.record {
             nic.start_recording();
         }
+        let bus = match self.bus {
+            Some(settings) => {
+                let seed = self.seed.child("bus");
+                let open = bus::open(self.profile.name, &around.layout, settings, seed);
+                Some(open.map_err(Box::new)?)
+            }
+            None => None,
+        };
         let mut system = System::new(nic, around);
+        if let Some(bus) = bus {
+            system.attach_bus(bus);
+        }
+        if self.prefetch_chance_65536 > 0 {
+            let seed = self.seed.child("host");
+            system.prefetch_at_random(self.prefetch_chance_65536, self.mode, seed);
+        }
         // The same services again: the registry lends itself to the workers only.
         let installed = examples(self.address)?;
         let shared = Rc::new(RefCell::new(services));

@@ -5,6 +5,7 @@ use lauberhorn_coherence::InterconnectProfile;
 use lauberhorn_driver::endpoint::Mode;
 use lauberhorn_driver::services::{adder, echo, examples};
 use lauberhorn_interface::counters::Counter;
+use lauberhorn_sim::host::bus::BusSettings;
 use lauberhorn_sim::seed::Seed;
 use lauberhorn_sim::stand::Stand;
 use lauberhorn_sim::wire::Pacing;
@@ -20,7 +21,7 @@ const GROUP_LIMIT_CYCLES: u64 = 500_000;
 /// Longer than the longest wait of a worker, so that every endpoint has come back to idle.
 const QUIET_CYCLES: u64 = 12_000;
 
-fn withstands(profile: InterconnectProfile, mode: Mode, frames: usize) {
+fn withstands(profile: InterconnectProfile, mode: Mode, bus: Option<BusSettings>, frames: usize) {
     let root = Seed::from_environment();
     println!("reproduce with {root} cargo test -p lauberhorn-sim --test hostile");
     let seed = root.child(&format!("{} {mode:?}", profile.name));
@@ -28,6 +29,8 @@ fn withstands(profile: InterconnectProfile, mode: Mode, frames: usize) {
     stand.mode = mode;
     stand.stall_chance_256 = 60;
     stand.eviction_chance_65536 = 400;
+    stand.prefetch_chance_65536 = 400;
+    stand.bus = bus;
     stand.block_time_cycles = 3000;
     stand.seed = seed;
     stand.pacing = Pacing::RandomGaps {
@@ -63,6 +66,7 @@ fn withstands(profile: InterconnectProfile, mode: Mode, frames: usize) {
         running.system.take_sent();
         running.system.timeline_mut().take_finished();
     }
+    running.system.calm_bus();
     running
         .settle(QUIET_CYCLES, GROUP_LIMIT_CYCLES)
         .unwrap_or_else(|error| panic!("{}: {error}, {root}", profile.name));
@@ -73,6 +77,14 @@ fn withstands(profile: InterconnectProfile, mode: Mode, frames: usize) {
     for refused in [Counter::RxDropNoSlot, Counter::RxDropNoSession] {
         assert_eq!(read(refused), 0, "{}, {root}: {refused:?}", profile.name);
     }
+    if let Some(bus) = running.system.bus() {
+        bus.finish()
+            .unwrap_or_else(|rule| panic!("{}, {root}: {rule}", profile.name));
+        for (event, times) in bus.events() {
+            println!("{} {mode:?}: {times} {event}", profile.name);
+            assert!(times > 0, "{}, {root}: no {event}", profile.name);
+        }
+    }
     assert!(read(Counter::RxCallDispatched) >= good_calls as u64);
     assert_eq!(
         read(Counter::RxFrames) as usize,
@@ -82,30 +94,51 @@ fn withstands(profile: InterconnectProfile, mode: Mode, frames: usize) {
 
 #[test]
 fn eci_withstands_hostile_traffic() {
-    withstands(InterconnectProfile::ECI, Mode::RECALL, 40_000);
+    withstands(InterconnectProfile::ECI, Mode::RECALL, None, 40_000);
 }
 
 #[test]
 fn eager_eci_withstands_hostile_traffic() {
-    withstands(InterconnectProfile::ECI, Mode::EAGER, 20_000);
+    withstands(InterconnectProfile::ECI, Mode::EAGER, None, 20_000);
 }
 
 #[test]
 fn cxl_withstands_hostile_traffic() {
-    withstands(InterconnectProfile::CXL, Mode::RECALL, 10_000);
+    withstands(InterconnectProfile::CXL, Mode::RECALL, None, 10_000);
 }
 
 #[test]
 fn eager_cxl_withstands_hostile_traffic() {
-    withstands(InterconnectProfile::CXL, Mode::EAGER, 10_000);
+    withstands(InterconnectProfile::CXL, Mode::EAGER, None, 10_000);
 }
 
 #[test]
 fn pcie_withstands_hostile_traffic() {
-    withstands(InterconnectProfile::PCIE, Mode::RECALL, 10_000);
+    withstands(InterconnectProfile::PCIE, Mode::RECALL, None, 10_000);
 }
 
 #[test]
 fn eager_pcie_withstands_hostile_traffic() {
-    withstands(InterconnectProfile::PCIE, Mode::EAGER, 10_000);
+    withstands(InterconnectProfile::PCIE, Mode::EAGER, None, 10_000);
+}
+
+#[test]
+fn eci_withstands_hostile_traffic_through_its_adapter() {
+    let wild = Some(BusSettings::WILD);
+    withstands(InterconnectProfile::ECI, Mode::RECALL, wild, 8_000);
+    withstands(InterconnectProfile::ECI, Mode::EAGER, wild, 8_000);
+}
+
+#[test]
+fn cxl_withstands_hostile_traffic_through_its_adapter() {
+    let wild = Some(BusSettings::WILD);
+    withstands(InterconnectProfile::CXL, Mode::RECALL, wild, 8_000);
+    withstands(InterconnectProfile::CXL, Mode::EAGER, wild, 8_000);
+}
+
+#[test]
+fn pcie_withstands_hostile_traffic_through_its_adapter() {
+    let wild = Some(BusSettings::WILD);
+    withstands(InterconnectProfile::PCIE, Mode::RECALL, wild, 8_000);
+    withstands(InterconnectProfile::PCIE, Mode::EAGER, wild, 8_000);
 }

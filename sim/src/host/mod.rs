@@ -8,6 +8,7 @@
 //! | cache | shared, exclusive, modified; recalls; seeded evictions at any time | capacity, sets |
 //! | interconnect | latency and occupancy per direction, order per line, random stalls | retries, credits |
 
+pub mod bus;
 mod core;
 mod interconnect;
 mod port;
@@ -107,6 +108,16 @@ pub struct Host {
     link: Interconnect,
     ids: IdTable,
     eviction_rng: ChaCha8Rng,
+    prefetches: Option<Prefetches>,
+}
+
+/// Lines that cores load without being told to.
+#[derive(Debug)]
+struct Prefetches {
+    chance_65536: u32,
+    /// Core, line, for writing.
+    lines: Vec<(usize, u32, bool)>,
+    rng: ChaCha8Rng,
 }
 
 impl Host {
@@ -139,7 +150,23 @@ impl Host {
                 next: 0,
             },
             eviction_rng: seed.stream("evictions"),
+            prefetches: None,
         }
+    }
+
+    /// From now on some core fetches one of these lines (core, line, for writing) with this chance,
+    /// in 1/65536 per cycle, without being told to.
+    pub fn prefetch_at_random(
+        &mut self,
+        chance_65536: u32,
+        lines: Vec<(usize, u32, bool)>,
+        seed: Seed,
+    ) {
+        self.prefetches = Some(Prefetches {
+            chance_65536,
+            lines,
+            rng: seed.stream("prefetches"),
+        });
     }
 
     /// What the host is made of.
@@ -191,6 +218,7 @@ impl Host {
             }
         }
         self.evict_at_random(cycle);
+        self.fetch_at_random();
         for core in &mut self.cores {
             let core_idx = core.core_idx();
             if let Some(reply) = core.tick(cycle, &mut self.link, &mut self.ids) {
@@ -207,6 +235,19 @@ impl Host {
         }
         let ack = ToCard::RecallAck { address, id, data };
         self.link.send(cycle, self.config.core.snoop_cycles, ack);
+    }
+
+    fn fetch_at_random(&mut self) {
+        let Some(prefetches) = &mut self.prefetches else {
+            return;
+        };
+        if prefetches.rng.random_range(0..65536) >= prefetches.chance_65536 {
+            return;
+        }
+        let chosen = prefetches.lines.iter().choose(&mut prefetches.rng);
+        if let Some(&(core_idx, line, exclusive)) = chosen {
+            self.cores[core_idx].prefetch(line, exclusive);
+        }
     }
 
     fn evict_at_random(&mut self, cycle: u64) {

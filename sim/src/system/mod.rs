@@ -11,9 +11,9 @@ use std::cell::RefCell;
 use std::future::Future;
 use std::rc::Rc;
 
-use lauberhorn_coherence::EndpointLayout;
+use lauberhorn_coherence::{EndpointLayout, LineRole, Parity};
 use lauberhorn_driver::bypass::Bypass;
-use lauberhorn_driver::endpoint::{EndpointError, Mode};
+use lauberhorn_driver::endpoint::{EndpointError, Mode, TxMode};
 use lauberhorn_driver::service::Services;
 use lauberhorn_driver::stack::HostStack;
 use lauberhorn_driver::worker::Worker;
@@ -26,6 +26,7 @@ pub use software::SoftwareCost;
 pub use timeline::{RpcTimes, Stage, Timeline};
 
 use crate::csr::{CsrMaster, StrayResponse};
+use crate::host::bus::{Bus, BusError};
 use crate::host::{CoreEvent, Host, HostConfig, HostError};
 use crate::lockstep::{Lockstep, SimCore};
 use crate::monitor::{LineEvent, Monitor, Violation};
@@ -47,6 +48,9 @@ pub enum SystemError {
     /// The host cannot go on from what the card did.
     #[error(transparent)]
     Host(#[from] HostError),
+    /// The bus between them, or the adapter to it, failed.
+    #[error("the bus failed")]
+    Bus(#[from] BusError),
     /// The card sent a beat that no MAC can send.
     #[error("the transmit stream cannot be sent")]
     Sink(#[from] TxSinkError),
@@ -121,6 +125,7 @@ pub struct System<N> {
     config: NicConfig,
     layout: EndpointLayout,
     host: Host,
+    bus: Option<Box<dyn Bus>>,
     lockstep: Lockstep,
     csr: CsrMaster,
     source: RxSource,
@@ -162,6 +167,7 @@ impl<N: NicPins> System<N> {
         System {
             nic,
             host: Host::new(host, around.seed.child("host")),
+            bus: None,
             lockstep: Lockstep::new(core_count, &around.layout, around.cost),
             csr: CsrMaster::new(),
             source: around.source,
@@ -183,6 +189,45 @@ impl<N: NicPins> System<N> {
             config: around.config,
             layout: around.layout,
         }
+    }
+
+    /// Puts a bus between cores and card, instead of the line port itself.
+    pub fn attach_bus(&mut self, bus: Box<dyn Bus>) {
+        self.bus = Some(bus);
+    }
+
+    /// Lets cores fetch lines without being told to, with this chance in 1/65536 per cycle: all lines
+    /// but those whose load means something to the card in this mode.
+    pub fn prefetch_at_random(&mut self, chance_65536: u32, mode: Mode, seed: Seed) {
+        let harmless = |role: LineRole| match role {
+            LineRole::RxOverflow(_) | LineRole::TxOverflow(_) => true,
+            LineRole::TxControl(parity) => mode.tx == TxMode::Eager && parity == Parity::Zero,
+            LineRole::RxControl(_) | LineRole::Preemption => false,
+        };
+        let layout = &self.layout;
+        let lines = (0..layout.endpoints()).flat_map(|endpoint| {
+            let roles = layout.placement().map(|(role, _)| role);
+            roles
+                .filter(|role| harmless(*role))
+                .filter_map(move |role| {
+                    let line = layout.address(endpoint, role)?;
+                    Some((endpoint, line.0, role.is_tx()))
+                })
+        });
+        let lines = lines.collect();
+        self.host.prefetch_at_random(chance_65536, lines, seed);
+    }
+
+    /// Ends forbidden transactions on the bus.
+    pub fn calm_bus(&mut self) {
+        if let Some(bus) = &mut self.bus {
+            bus.calm();
+        }
+    }
+
+    /// The bus between cores and card.
+    pub fn bus(&self) -> Option<&dyn Bus> {
+        self.bus.as_deref()
     }
 
     /// Starts workers on the first `count` worker endpoints.
@@ -282,10 +327,14 @@ impl<N: NicPins> System<N> {
     pub fn step(&mut self) -> Result<(), SystemError> {
         let cycle = self.cycle;
         let driven = self.source.drive(cycle);
+        let host_line = self.host.drive(cycle);
         let inputs = NicInputs {
             mac_rx: driven.as_ref().map(|(beat, _)| *beat),
             mac_tx_ready: self.sink.ready(cycle),
-            line: self.host.drive(cycle),
+            line: match &self.bus {
+                Some(bus) => bus.to_card(),
+                None => host_line,
+            },
             register: self.csr.drive(),
         };
         let outputs = self.nic.cycle(&inputs)?;
@@ -307,8 +356,12 @@ impl<N: NicPins> System<N> {
         if let Some((ticket, value)) = self.csr.sample(cycle, &outputs.csr)? {
             self.lockstep.register_done(cycle, ticket, value);
         }
+        let seen = match &mut self.bus {
+            Some(bus) => bus.cycle(cycle, &host_line, &outputs.line)?,
+            None => outputs.line,
+        };
         self.host
-            .sample(cycle, &inputs.line, &outputs.line, &mut self.core_events)?;
+            .sample(cycle, &host_line, &seen, &mut self.core_events)?;
         self.lockstep
             .run(cycle, &mut self.core_events, &mut self.host, &mut self.csr);
         for (endpoint, stage, cycle) in self.stage_log.borrow_mut().drain(..) {
