@@ -30,6 +30,11 @@ fn withstands(profile: InterconnectProfile, mode: Mode, bus: Option<BusSettings>
     stand.stall_chance_256 = 60;
     stand.eviction_chance_65536 = 400;
     stand.prefetch_chance_65536 = 400;
+    if bus.is_some() {
+        // What meets what on the bus is rare.
+        stand.eviction_chance_65536 = 3000;
+        stand.prefetch_chance_65536 = 6000;
+    }
     stand.bus = bus;
     stand.block_time_cycles = 3000;
     stand.seed = seed;

@@ -216,10 +216,6 @@ impl<T, const N: usize> Inlet<T, N> {
         self.queue.push_back((cycle, item));
     }
 
-    pub(super) fn is_empty(&self) -> bool {
-        self.queue.is_empty()
-    }
-
     /// Drives the channel in this cycle; the item that the adapter takes in it.
     pub(super) fn drive(&mut self, adapter: &mut Adapter, cycle: u64) -> Option<T> {
         let due = self.queue.front().is_some_and(|(start, _)| *start <= cycle);

@@ -84,11 +84,6 @@ impl HostPort {
             .push_back(ToHost::Recall { address: line, id });
     }
 
-    /// Nothing waits for the cores to take it.
-    pub(super) fn is_empty(&self) -> bool {
-        self.messages.is_empty()
-    }
-
     /// What the cores see in this cycle. Messages leave one after the other, so that a recall never
     /// overtakes the line it is about.
     pub(super) fn exchange(&mut self, host: &LinePortIn) -> LinePortOut {

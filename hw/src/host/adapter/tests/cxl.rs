@@ -7,6 +7,7 @@ use crate::testing::{Pace, rng, root_seed};
 use crate::types::{LineRecall, LineRecallAck};
 use rand::Rng as _;
 use std::collections::BTreeMap;
+use std::slice;
 
 /// Lines of the aperture, and the cycles that the tables need to be cleared.
 const LINES: u64 = 512;
@@ -289,7 +290,7 @@ fn every_way_takes_two_cycles_and_an_item_per_cycle() {
     assert_eq!(latency(bench, fill, drs, &[line]), 2);
     assert_eq!(bench.receive_cycles(ndr), bench.receive_cycles(drs));
     let write = pack::<CxlWrite>(&[("address", 7), ("opcode", MEM_WR)]);
-    assert_eq!(latency(bench, rwd, writeback, &[write.clone()]), 2);
+    assert_eq!(latency(bench, rwd, writeback, slice::from_ref(&write)), 2);
     let wanted = |line| pack::<LineRecall>(&[("address", line), ("id", line + 1000)]);
     assert_eq!(latency(bench, recall, bisnp, &[wanted(7)]), 2);
     let given = |line| pack::<CxlSnoopResponse>(&[("opcode", BI_RSP_I), ("bi_tag", line)]);

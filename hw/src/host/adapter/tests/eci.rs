@@ -80,6 +80,9 @@ fn broken(rng: &mut Rng, fields: &mut [(&'static str, u64); 5]) -> (u64, u64) {
 
 const PACES: [Pace; 3] = [Pace::Full, Pace::Percent(60), Pace::Bursts];
 
+/// What a read must bring: response, beats, line.
+type Due = (u64, u64, u32);
+
 #[test]
 fn reads_become_loads_and_answers_keep_their_id_and_order() {
     let root = root_seed();
@@ -92,8 +95,8 @@ fn reads_become_loads_and_answers_keep_their_id_and_order() {
         let r = [0, 1].map(|s| bench.sink(&format!("r${s}"), pace));
         let mut loads = Arrivals::new(bench.sink("load", pace));
         let fill = bench.source("fill", Vec::new(), Pace::Percent(80));
-        // Per slice and id: response, beats, line.
-        let mut expected: BTreeMap<(usize, u64), VecDeque<(u64, u64, u32)>> = BTreeMap::new();
+        // Per slice and id.
+        let mut expected: BTreeMap<(usize, u64), VecDeque<Due>> = BTreeMap::new();
         let mut beats = [0; 2];
         let (mut good, mut bad) = (0, 0);
         for _ in 0..400 {
@@ -232,8 +235,8 @@ fn writes_of_whole_lines_reach_the_card_before_their_answer() {
             assert_eq!((of(0, "last"), of(1, "last")), (0, 1));
             assert_eq!((of(0, "dirty"), of(1, "dirty")), (1, 1));
             assert_eq!(of(1, "address") as u32, line);
-            for beat in 0..2 {
-                assert_eq!(data(&beats[beat]), content(line.into(), beat as u64));
+            for (beat, item) in beats.iter().enumerate() {
+                assert_eq!(data(item), content(line.into(), beat as u64));
             }
             seen[place(line).1].push(line);
             slices.push(place(line).1);
@@ -435,7 +438,7 @@ fn every_way_takes_two_cycles_and_a_beat_per_cycle() {
         latency(&mut bench, sources[from], sinks[to], items)
     };
     let read = pack::<AxiAddress>(&address(line, 3));
-    assert_eq!(way("ar", "load", &[read.clone()]), 2);
+    assert_eq!(way("ar", "load", std::slice::from_ref(&read)), 2);
     let id = (slice as u64) << 7 | 3;
     let beats = [0, 1].map(|last| pack::<LineFill>(&[("id", id), ("last", last)]));
     assert_eq!(way("fill", "r", &beats), 2);

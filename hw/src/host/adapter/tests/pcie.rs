@@ -9,6 +9,7 @@ use lauberhorn_interface::NicConfig;
 use lauberhorn_interface::line::{TxHeader, TxKind};
 use rand::Rng as _;
 use std::collections::BTreeMap;
+use std::slice;
 
 /// Lines of the aperture, and the cycles that the tables need to be cleared.
 const LINES: u64 = 512;
@@ -267,7 +268,7 @@ fn every_way_takes_two_cycles_and_an_item_per_cycle() {
     let beat = pack::<AxiWriteData>(&[("strobe", u64::MAX), ("last", 1)]);
     bench.feed(aw, [address(7, 4, 0)]);
     bench.steps(4);
-    assert_eq!(latency(bench, w, writeback, &[beat.clone()]), 2);
+    assert_eq!(latency(bench, w, writeback, slice::from_ref(&beat)), 2);
     let wanted = |line| pack::<LineRecall>(&[("address", line), ("id", line)]);
     assert_eq!(latency(bench, recall, ack, &[wanted(7)]), 2);
 
