@@ -177,9 +177,9 @@ impl Leaf for EciWrite {
             left.set(first.mux(aw.field("len"), left.q().dec()));
             earlier_wrong.set(wrong);
         });
-        let keep = goes & !bad;
-        b.when(taken | !out_valid.q(), || out_valid.set(keep));
-        b.when(keep, || {
+        // What the register holds without `out_valid` means nothing, so nothing wide waits for the checks.
+        b.when(taken | !out_valid.q(), || {
+            out_valid.set(goes & !bad);
             out.set(b.pack::<LineWriteback>(&[
                 ("data", w.field("data")),
                 ("address", line),
