@@ -302,6 +302,10 @@ impl<N: NicPins> System<N> {
             self.last_played = Some(done);
             self.last_activity_cycle = cycle;
         }
+        let written = inputs.register.filter(|_| outputs.csr.request_ready);
+        if let Some((access, value)) = written.and_then(|access| Some((access, access.write?))) {
+            self.monitor.register_written(access.address, value);
+        }
         self.watch_lines(&inputs, &outputs)?;
         self.take_tx(&inputs, &outputs)?;
         if let Some((ticket, value)) = self.csr.sample(cycle, &outputs.csr)? {
@@ -445,6 +449,11 @@ impl<N: NicPins> System<N> {
     /// What went in against what came out.
     pub fn scoreboard(&self) -> &Scoreboard {
         &self.scoreboard
+    }
+
+    /// What watches the card's ports.
+    pub fn monitor(&self) -> &Monitor {
+        &self.monitor
     }
 
     /// When each RPC passed each stage.
