@@ -243,10 +243,11 @@ impl<H: Home> Half<H> {
         let mut found = Vec::new();
         for way in &self.ways {
             // What it starts may come before or after the loads that are on their way.
-            let before = match way.home.is_trigger(line, data.is_some()) {
+            let mut before = match way.home.is_trigger(line, data.is_some()) {
                 true => way.after_loads(),
                 false => vec![way.clone()],
             };
+            before.extend(way.start_reset());
             found.extend(before.iter().filter_map(|way| {
                 let mut next = way.step(&Step::Back(line, data.clone()))?;
                 next.back.insert(line);
@@ -272,6 +273,7 @@ impl<H: Home> Half<H> {
                 continue;
             }
             way.acks.push_back((line, data.clone()));
+            found.extend(way.start_reset());
             if way.home.is_resetting() {
                 found.push(way);
             } else {

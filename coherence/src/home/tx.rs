@@ -190,6 +190,11 @@ impl<D: TxContent> TxHome<D> {
         self.held
     }
 
+    /// The lines whose recall is not acknowledged yet.
+    pub fn recalled(&self) -> LineSet {
+        self.recalled
+    }
+
     /// The next state and the actions, in order.
     pub fn step(&self, event: TxEvent<D>) -> Result<(Self, Vec<TxAction<D>>), HomeViolation> {
         let mut next = self.clone();
