@@ -96,6 +96,7 @@ struct Endpoint {
     receive: Half<Receive>,
     send: Half<Send>,
     trace: VecDeque<Entry>,
+    messages: u64,
 }
 
 /// Follows a line port. See the [module](self).
@@ -128,6 +129,7 @@ impl Replay {
             receive: Half::new(Receive::new(config)),
             send: Half::new(Send::new(config)),
             trace: VecDeque::new(),
+            messages: 0,
         };
         Self {
             endpoints: vec![endpoint; layout.endpoints()],
@@ -158,6 +160,13 @@ impl Replay {
             endpoint.receive.reset();
             endpoint.send.reset();
         }
+    }
+
+    /// Messages about the lines of an endpoint.
+    pub fn messages(&self, endpoint: usize) -> u64 {
+        self.endpoints
+            .get(endpoint)
+            .map_or(0, |endpoint| endpoint.messages)
     }
 
     /// What was met so far.
@@ -205,6 +214,7 @@ impl Replay {
             image,
         };
         let endpoint = &mut self.endpoints[number];
+        endpoint.messages += 1;
         let coverage = &mut self.coverage;
         let result = match line.is_rx() {
             true => drive(&mut endpoint.receive, line, message, coverage),

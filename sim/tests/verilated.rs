@@ -5,6 +5,8 @@
 mod conformance;
 #[path = "verilated/designs.rs"]
 mod designs;
+#[path = "verilated/kill.rs"]
+mod kill;
 #[path = "verilated/loopback.rs"]
 mod loopback;
 #[path = "verilated/model.rs"]

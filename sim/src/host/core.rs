@@ -176,9 +176,16 @@ impl Core {
         });
     }
 
-    /// Forgets the running operation; its loads still complete into the cache.
+    /// Forgets the running operation and prefetches not yet sent; loads on their way still complete
+    /// into the cache, and stores are performed.
     pub fn abandon(&mut self) {
         self.running = None;
+        self.prefetches.clear();
+    }
+
+    /// No store waits to be performed.
+    pub fn stores_are_done(&self) -> bool {
+        self.stores.is_empty()
     }
 
     /// An operation is running.

@@ -11,7 +11,7 @@ use std::cell::RefCell;
 use std::future::Future;
 use std::rc::Rc;
 
-use lauberhorn_coherence::EndpointLayout;
+use lauberhorn_coherence::{EndpointLayout, LineRole, Parity};
 use lauberhorn_driver::bypass::Bypass;
 use lauberhorn_driver::endpoint::{EndpointError, Mode};
 use lauberhorn_driver::service::Services;
@@ -19,6 +19,8 @@ use lauberhorn_driver::stack::HostStack;
 use lauberhorn_driver::worker::Worker;
 use lauberhorn_interface::NicConfig;
 use lauberhorn_interface::line::RxKind;
+use rand::Rng;
+use rand_chacha::ChaCha8Rng;
 use thiserror::Error;
 
 pub use pins::{CardFailure, NicInputs, NicOutputs, NicPins};
@@ -26,7 +28,7 @@ pub use software::SoftwareCost;
 pub use timeline::{RpcTimes, Stage, Timeline};
 
 use crate::csr::{CsrMaster, StrayResponse};
-use crate::host::{CoreEvent, Host, HostConfig, HostError};
+use crate::host::{Core, CoreEvent, Host, HostConfig, HostError};
 use crate::lockstep::{Lockstep, SimCore};
 use crate::monitor::{LineEvent, Monitor, Violation};
 use crate::oracle::{CallId, Decision};
@@ -101,6 +103,9 @@ pub struct Surroundings {
     pub scoreboard: Scoreboard,
     /// Cost of software.
     pub cost: SoftwareCost,
+    /// Chance, in 1/65536 per cycle, that some core that runs loads a receive or overflow line of its
+    /// endpoint without being told to.
+    pub prefetch_chance_65536: u32,
     /// Root of all random choices.
     pub seed: Seed,
 }
@@ -137,6 +142,8 @@ pub struct System<N> {
     sent: Vec<SentFrame>,
     cycle: u64,
     last_activity_cycle: u64,
+    prefetch_chance_65536: u32,
+    prefetch_rng: ChaCha8Rng,
     line_events: Vec<LineEvent>,
     core_events: Vec<CoreEvent>,
 }
@@ -178,6 +185,8 @@ impl<N: NicPins> System<N> {
             sent: Vec::new(),
             cycle: 0,
             last_activity_cycle: 0,
+            prefetch_chance_65536: around.prefetch_chance_65536,
+            prefetch_rng: around.seed.stream("prefetches"),
             line_events: Vec::new(),
             core_events: Vec::new(),
             config: around.config,
@@ -188,20 +197,25 @@ impl<N: NicPins> System<N> {
     /// Starts workers on the first `count` worker endpoints.
     pub fn spawn_workers(&mut self, services: &Rc<RefCell<Services>>, mode: Mode, count: usize) {
         for endpoint in 1..=count {
-            let (services, layout) = (services.clone(), self.layout.clone());
-            let (cost, log) = (self.cost, self.stage_log.clone());
-            let mtu_bytes = self.config.mtu_bytes();
-            self.spawn(endpoint, move |core| async move {
-                let observer = WorkerObserver {
-                    core: core.clone(),
-                    endpoint,
-                    cost,
-                    log,
-                };
-                let mut worker = Worker::new(core, observer, &layout, endpoint, mtu_bytes, mode)?;
-                worker.run(&*services, |_| true).await
-            });
+            self.spawn_worker(services, mode, endpoint);
         }
+    }
+
+    /// Starts a worker on an endpoint whose core runs none.
+    pub fn spawn_worker(&mut self, services: &Rc<RefCell<Services>>, mode: Mode, endpoint: usize) {
+        let (services, layout) = (services.clone(), self.layout.clone());
+        let (cost, log) = (self.cost, self.stage_log.clone());
+        let mtu_bytes = self.config.mtu_bytes();
+        self.spawn(endpoint, move |core| async move {
+            let observer = WorkerObserver {
+                core: core.clone(),
+                endpoint,
+                cost,
+                log,
+            };
+            let mut worker = Worker::new(core, observer, &layout, endpoint, mtu_bytes, mode)?;
+            worker.run(&*services, |_| true).await
+        });
     }
 
     /// Starts the bypass with the given stack behind it, on the bypass endpoint or a raw worker.
@@ -311,6 +325,7 @@ impl<N: NicPins> System<N> {
         if let Some((ticket, value)) = self.csr.sample(cycle, &outputs.csr)? {
             self.lockstep.register_done(cycle, ticket, value);
         }
+        self.prefetch_at_random();
         self.host
             .sample(cycle, &inputs.line, &outputs.line, &mut self.core_events)?;
         self.lockstep
@@ -326,6 +341,28 @@ impl<N: NicPins> System<N> {
                 reason,
             }),
             None => Ok(()),
+        }
+    }
+
+    fn prefetch_at_random(&mut self) {
+        let chance = self.prefetch_chance_65536;
+        let rng = &mut self.prefetch_rng;
+        if chance == 0 || rng.random_range(0..65536) >= chance {
+            return;
+        }
+        let endpoint = rng.random_range(0..self.layout.endpoints());
+        let overflow = rng.random_range(0..self.layout.overflow_lines());
+        let role = match rng.random_range(0..4) {
+            0 => LineRole::RxControl(Parity::Zero),
+            1 => LineRole::RxControl(Parity::One),
+            2 => LineRole::RxOverflow(overflow),
+            _ => LineRole::TxOverflow(overflow),
+        };
+        let exclusive = rng.random();
+        if let Some(line) = self.layout.address(endpoint, role) {
+            if !self.lockstep.is_finished(endpoint) {
+                self.host.core_mut(endpoint).prefetch(line.0, exclusive);
+            }
         }
     }
 
@@ -469,6 +506,16 @@ impl<N: NicPins> System<N> {
     /// The MAC's transmit side, to hold it.
     pub fn sink_mut(&mut self) -> &mut TxSink {
         &mut self.sink
+    }
+
+    /// A core.
+    pub fn core(&self, core_idx: usize) -> &Core {
+        self.host.core(core_idx)
+    }
+
+    /// What went in against what came out, to tell it what else may happen.
+    pub fn scoreboard_mut(&mut self) -> &mut Scoreboard {
+        &mut self.scoreboard
     }
 
     /// Ends a core's task wherever it is.
