@@ -5,13 +5,15 @@
 
 use lauberhorn_coherence::InterconnectProfile;
 use lauberhorn_coherence::conform::Coverage;
-use lauberhorn_driver::endpoint::Mode;
+use lauberhorn_driver::endpoint::{Acknowledge, Mode};
 use lauberhorn_driver::lines::Registers;
 use lauberhorn_driver::services::{echo, examples};
 use lauberhorn_interface::registers::address;
 
+use crate::nic_model::NicModel;
 use crate::seed::Seed;
 use crate::stand::{Stand, StandError};
+use crate::system::System;
 use crate::workload::{CallSpec, Route};
 
 const CLIENT: Route = Route {
@@ -24,6 +26,8 @@ const CLIENT: Route = Route {
 /// Longest arguments of a call.
 const ARGUMENT_BYTES: usize = 1400;
 const GROUP_CALLS: u32 = 8;
+/// Calls between two kills.
+const KILL_EVERY: u32 = 32;
 const LIMIT_CYCLES: u64 = 1_000_000;
 const WRITE_LIMIT_CYCLES: u64 = 10_000;
 
@@ -31,10 +35,11 @@ const WRITE_LIMIT_CYCLES: u64 = 10_000;
 const SYSTEMS: &[(InterconnectProfile, Mode)] = &[
     (InterconnectProfile::ECI, Mode::RECALL),
     (InterconnectProfile::CXL, Mode::EAGER),
+    (InterconnectProfile::ECI, Mode::CONSUME),
 ];
 
-/// Runs `calls` calls through each system, while caches evict and channels stall at random; then
-/// the workers retire.
+/// Runs `calls` calls through each system, while caches evict and channels stall at random, and cores
+/// prefetch where that is safe; now and then a worker is killed and replaced. Then the workers retire.
 ///
 /// # Errors
 /// When the card does what the protocol does not allow, or anything else fails.
@@ -46,6 +51,9 @@ pub fn run(seed: Seed, calls: u32) -> Result<Coverage, StandError> {
         stand.stall_chance_256 = 60;
         stand.eviction_chance_65536 = 2000;
         stand.block_time_cycles = 3000;
+        if mode.acknowledge == Acknowledge::Store {
+            stand.prefetch_chance_65536 = 2000;
+        }
         stand.seed = seed.child(&format!("conformance {} {mode:?}", profile.name));
         let block_cycles = u64::from(stand.block_time_cycles);
         let key = examples(stand.address)?.key(echo::PROGRAM, echo::VERSION, 1);
@@ -57,6 +65,14 @@ pub fn run(seed: Seed, calls: u32) -> Result<Coverage, StandError> {
                 arguments.resize(4 + bytes.next_multiple_of(4), 0x5a);
                 let frame = CallSpec::new(call, key, arguments).frame(&CLIENT);
                 running.system.push_frame(frame, false, 0);
+            }
+            if first % KILL_EVERY == 0 {
+                let cycles = u64::from(first) * 5 % 1500;
+                let start = running.system.cycle();
+                let soon = move |system: &System<NicModel>| system.cycle() >= start + cycles;
+                running.system.run_until("a while", LIMIT_CYCLES, soon)?;
+                running.kill_worker(1)?;
+                running.replace_worker(1)?;
             }
             running.finish_calls(LIMIT_CYCLES)?;
             // Some waits end without a call.

@@ -2,7 +2,7 @@
 //! know, with good calls in between, while host, MAC and caches stall and evict at random.
 
 use lauberhorn_coherence::InterconnectProfile;
-use lauberhorn_driver::endpoint::Mode;
+use lauberhorn_driver::endpoint::{Acknowledge, Mode};
 use lauberhorn_driver::services::{adder, echo, examples};
 use lauberhorn_interface::counters::Counter;
 use lauberhorn_sim::seed::Seed;
@@ -28,6 +28,9 @@ fn withstands(profile: InterconnectProfile, mode: Mode, frames: usize) {
     stand.mode = mode;
     stand.stall_chance_256 = 60;
     stand.eviction_chance_65536 = 400;
+    if mode.acknowledge == Acknowledge::Store {
+        stand.prefetch_chance_65536 = 400;
+    }
     stand.block_time_cycles = 3000;
     stand.seed = seed;
     stand.pacing = Pacing::RandomGaps {
@@ -88,6 +91,22 @@ fn eci_withstands_hostile_traffic() {
 #[test]
 fn eager_eci_withstands_hostile_traffic() {
     withstands(InterconnectProfile::ECI, Mode::EAGER, 20_000);
+}
+
+/// Any core loads any receive or overflow line at any time.
+#[test]
+fn eci_acknowledged_by_store_withstands_hostile_traffic_and_prefetches() {
+    withstands(InterconnectProfile::ECI, Mode::CONSUME, 20_000);
+}
+
+#[test]
+fn cxl_acknowledged_by_store_withstands_hostile_traffic_and_prefetches() {
+    withstands(InterconnectProfile::CXL, Mode::CONSUME, 10_000);
+}
+
+#[test]
+fn pcie_acknowledged_by_store_withstands_hostile_traffic() {
+    withstands(InterconnectProfile::PCIE, Mode::CONSUME, 10_000);
 }
 
 #[test]

@@ -15,8 +15,9 @@
 //! | `swept` | in | bit | pulse: the search has ended, and every handle was taken before |
 //! | `give` | out | flow of `Orphan` | to the TX half of that endpoint, which rests |
 //!
-//! Latency: none promised. Throughput: one orphan for each message of the TX half. Backpressure: on
+//! Latency: 2 cycles from the last half at rest to `sweep`, 1 from `orphan` to `give`. Throughput: one orphan for each message of the TX half. Backpressure: on
 //! `orphan` until the TX half rests. Ordering: lowest endpoint first. Reset: nothing runs.
+//! Within a cycle: `orphan.ready` follows from `tx_cleared`.
 
 use super::shape::{ENDPOINT_BITS, Shape};
 use super::types::Orphan;
@@ -79,6 +80,10 @@ impl ResetControl {
 }
 
 impl Leaf for ResetControl {
+    fn combinational(&self) -> &'static [&'static str] {
+        &["orphan$ready <- tx_cleared$*"]
+    }
+
     fn body(&self, b: &Body) {
         let count = self._endpoints;
         let running = b.reg("running_q", count);

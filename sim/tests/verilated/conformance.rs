@@ -16,6 +16,11 @@ const REACHED: &[Pair] = &[
     ("receive", "answered", "load RO"),
     ("receive", "answered", "clean notice"),
     ("receive", "turning", "acknowledgement"),
+    ("receive", "parked", "load R[1-p]"),
+    ("receive", "parked", "reset"),
+    ("receive", "answered", "load R[p]"),
+    ("receive", "answered", "dirty R[p]"),
+    ("receive", "reset", "acknowledgement"),
     ("transmit", "idle", "load T[q]"),
     ("transmit", "idle", "load T[1-q]"),
     ("transmit", "idle", "load TO"),
@@ -27,6 +32,8 @@ const REACHED: &[Pair] = &[
     ("transmit", "overflow", "dirty acknowledgement"),
     ("transmit", "overflow", "clean acknowledgement"),
     ("transmit", "offered", "taken"),
+    ("transmit", "idle", "reset"),
+    ("transmit", "reset", "clean acknowledgement"),
 ];
 
 #[test]

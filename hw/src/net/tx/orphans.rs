@@ -8,7 +8,7 @@
 //! | `orphan` | a session of that endpoint; the next comes when this one is no longer its |
 //! | `swept` | pulse: all sessions were looked at, none of them is the endpoint's |
 //!
-//! Latency: none promised; 4 cycles for each session of the table and the time that answers take.
+//! Latency: 3 cycles for each session of the table that is not the endpoint's.
 //! Throughput: one search at a time. Backpressure: on `orphan`.
 //! Ordering: lowest session first. Reset: no search.
 
