@@ -280,7 +280,9 @@ impl Core {
             return;
         }
         if let Some(running) = &mut self.running {
-            let data = self.lines.get(&line).map_or(&data, |cached| &cached.data);
+            // Without a cache a load sees what arrived: stores before it left before it.
+            let cached = self.lines.get(&line).filter(|_| self.timing.coherent);
+            let data = cached.map_or(&data, |cached| &cached.data);
             let may_write = exclusive || load.exclusive;
             running.capture(
                 line,
