@@ -48,6 +48,8 @@ pub enum Transmit {
     Recall,
     /// The cores write the lines back.
     Eager,
+    /// The same, and calls are acknowledged by a store, so that cores may prefetch.
+    Store,
 }
 
 /// The card and the host around it.
@@ -85,6 +87,7 @@ impl CardOptions {
         stand.mode = match self.tx {
             Transmit::Recall => Mode::RECALL,
             Transmit::Eager => Mode::EAGER,
+            Transmit::Store => Mode::CONSUME,
         };
         stand.address = self.ip;
         stand.seed = self.seed;

@@ -85,6 +85,11 @@ impl LineRole {
         matches!(self, Self::TxControl(_) | Self::TxOverflow(_))
     }
 
+    /// Whether it is one of a pair of control lines.
+    pub const fn is_control(self) -> bool {
+        matches!(self, Self::RxControl(_) | Self::TxControl(_))
+    }
+
     /// Every role of an endpoint with `overflow_lines` overflow lines per direction.
     pub fn all(overflow_lines: usize) -> impl Iterator<Item = Self> {
         let control = Parity::BOTH.map(Self::RxControl).into_iter();

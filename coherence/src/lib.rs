@@ -11,6 +11,7 @@
 //! | [`home`] | what the card does with the messages of an endpoint |
 //! | [`cache`] | what a host's cache does with the messages of a line |
 //! | [`lines`] | sets of an endpoint's lines |
+//! | [`conform`] | whether what crossed a line port is what the homes would have done |
 //! | [`check`] | every state of a system made of these, visited |
 //! | [`planner`] | which lines may be active together on Enzian |
 //! | [`profile`] | delays and limits of ECI, CXL and PCIe |
@@ -18,6 +19,7 @@
 
 pub mod cache;
 pub mod check;
+pub mod conform;
 pub mod home;
 pub mod layout;
 pub mod lines;

@@ -11,10 +11,13 @@ use lauberhorn_interface::hash::content_hash;
 use lauberhorn_interface::registers::{Reset, address, bits, register, registers};
 use thiserror::Error;
 
-use crate::endpoint::TxMode;
+use crate::endpoint::{Acknowledge, Mode, TxMode};
 use crate::lines::{Registers, RegistersError};
 use crate::service::Services;
 use crate::tables::{Tables, TablesError, mac_words};
+
+/// Reads of the reset register before a reset is given up; it takes a few round trips of the link.
+const RESET_POLLS: usize = 100_000;
 
 /// Why a card was not brought up.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
@@ -59,6 +62,21 @@ pub enum BringUpError {
         /// What it holds.
         found: u32,
     },
+    /// An endpoint's reset does not end.
+    #[error(
+        "endpoint {endpoint}: its reset has not ended after {RESET_POLLS} reads: a core does not \
+         give a line back, or the transmit path is stopped"
+    )]
+    Reset {
+        /// The endpoint.
+        endpoint: usize,
+    },
+    /// Only workers are enabled one by one.
+    #[error("endpoint {endpoint} is not a worker's")]
+    NotAWorker {
+        /// The endpoint.
+        endpoint: usize,
+    },
     /// A table was refused.
     #[error("the card's tables cannot be filled")]
     Tables(#[from] TablesError),
@@ -77,9 +95,9 @@ pub struct Settings {
     pub promiscuous: bool,
     /// Bit `i`: worker endpoint `i + 1` carries bare frames instead of calls.
     pub raw_workers: u16,
-    /// How the workers will send.
-    pub tx_mode: TxMode,
-    /// Empty the tables first; not needed right after a reset.
+    /// How messages will cross the lines.
+    pub mode: Mode,
+    /// Empty the tables and reset all endpoints first; not needed right after a reset.
     pub clear_tables: bool,
 }
 
@@ -148,6 +166,9 @@ pub async fn bring_up(
     stop(card).await?;
     if settings.clear_tables {
         tables.clear(card).await?;
+        for endpoint in 0..config.endpoints() {
+            reset_endpoint(card, endpoint).await?;
+        }
     }
     card.write32(address::COUNTERS_CLEAR, 0).await?;
 
@@ -162,8 +183,10 @@ pub async fn bring_up(
     write_checked(card, "worker_enable", (1 << config.workers()) - 1).await?;
     let control = bits::control::ENABLE.set(0, 1);
     let control = bits::control::PROMISCUOUS.set(control, settings.promiscuous.into());
-    let eager = settings.tx_mode == TxMode::Eager;
+    let eager = settings.mode.tx == TxMode::Eager;
     let control = bits::control::EAGER_TX.set(control, eager.into());
+    let by_store = settings.mode.acknowledge == Acknowledge::Store;
+    let control = bits::control::STORE_ACKNOWLEDGE.set(control, by_store.into());
     write_checked(card, "control", control).await?;
     Ok(Card { config, tables })
 }
@@ -172,6 +195,34 @@ pub async fn bring_up(
 pub async fn stop(card: &impl Registers) -> Result<(), BringUpError> {
     write_checked(card, "control", 0).await?;
     write_checked(card, "worker_enable", 0).await
+}
+
+/// Takes an endpoint from its worker: what the worker's core holds is recalled, and calls that it
+/// owed are answered. The worker is given nothing more until [`enable_worker`].
+///
+/// The core must run nothing of the worker any more, and its stores must be done.
+pub async fn reset_endpoint(card: &impl Registers, endpoint: usize) -> Result<(), BringUpError> {
+    if let Some(worker) = endpoint.checked_sub(1) {
+        let enabled = card.read32(address::WORKER_ENABLE).await?;
+        write_checked(card, "worker_enable", enabled & !(1 << worker)).await?;
+    }
+    let mask = 1 << endpoint;
+    card.write32(address::ENDPOINT_RESET, mask).await?;
+    for _ in 0..RESET_POLLS {
+        if card.read32(address::ENDPOINT_RESET).await? & mask == 0 {
+            return Ok(());
+        }
+    }
+    Err(BringUpError::Reset { endpoint })
+}
+
+/// Lets a worker endpoint be given calls, after its reset.
+pub async fn enable_worker(card: &impl Registers, endpoint: usize) -> Result<(), BringUpError> {
+    let worker = endpoint
+        .checked_sub(1)
+        .ok_or(BringUpError::NotAWorker { endpoint })?;
+    let enabled = card.read32(address::WORKER_ENABLE).await?;
+    write_checked(card, "worker_enable", enabled | 1 << worker).await
 }
 
 async fn write_checked(

@@ -51,7 +51,7 @@ impl<L: Lines, S: HostStack> Bypass<L, S> {
         Ok(Self {
             lines,
             stack,
-            rx: RxEndpoint::new(layout, endpoint, mode.rx)?,
+            rx: RxEndpoint::new(layout, endpoint, mode)?,
             frame_limit_bytes: tx.limit_bytes(TxKind::Frame).min(max_frame_bytes),
             tx,
             stats: BypassStats::default(),

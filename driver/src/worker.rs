@@ -88,7 +88,7 @@ impl<L: Lines, O: Observer> Worker<L, O> {
         Ok(Self {
             lines,
             observer,
-            rx: RxEndpoint::new(layout, endpoint, mode.rx)?,
+            rx: RxEndpoint::new(layout, endpoint, mode)?,
             results: Vec::new(),
             results_limit_bytes: tx.limit_bytes(TxKind::Reply).min(in_mtu),
             tx,

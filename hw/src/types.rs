@@ -345,6 +345,8 @@ pub struct HostConfig {
     pub raw_worker: Bits<16>,
     /// Control lines that are written back are sent.
     pub eager_tx: Bit,
+    /// A store to an answer acknowledges it, not a load of the other control line.
+    pub store_acknowledge: Bit,
     /// A deferred load is answered TRY_AGAIN after this many cycles.
     pub block_time_cycles: Bits<32>,
 }

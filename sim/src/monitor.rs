@@ -10,12 +10,18 @@
 //! | matching | a fill answers one outstanding load, an acknowledgement one outstanding recall |
 //! | rights | a load for writing is granted; dirty data comes only from lines that were |
 //! | pairing | R0 and R1 are never both held with a message in one of them |
-//! | turns | a new answer meets no RX line still held; a repeated one repeats |
+//! | turns | a new answer meets no RX line still held |
+//! | conformance | every fill and recall follows from the homes of the lines, see [`coherence::conform`] |
+//!
+//! [`coherence::conform`]: lauberhorn_coherence::conform
 
 use std::collections::BTreeMap;
 
+use lauberhorn_coherence::conform::{Coverage, Divergence, Image, PortMessage, Replay};
+use lauberhorn_coherence::message;
 use lauberhorn_coherence::{EndpointLayout, LineAddress, LineRole, Parity};
 use lauberhorn_interface::line::{HEADER_BYTES, RxHeader, RxKind, TxHeader};
+use lauberhorn_interface::registers::{address, bits};
 use thiserror::Error;
 
 use crate::host::{BeatData, LinePortIn, LinePortOut};
@@ -75,14 +81,14 @@ pub enum Rule {
         role: LineRole,
         held: LineRole,
     },
-    #[error("endpoint {endpoint}: a repeated load of {role} got another answer")]
-    AnswerChanged { endpoint: usize, role: LineRole },
     #[error("endpoint {endpoint}: the header of {role} is bad: {reason}")]
     BadHeader {
         endpoint: usize,
         role: LineRole,
         reason: String,
     },
+    #[error(transparent)]
+    Divergence(Box<Divergence>),
 }
 
 /// Something that happened at the line port.
@@ -117,7 +123,21 @@ struct OpenLine {
     key: u32,
     beat_idx: usize,
     first_cycle: u64,
-    header: [u8; HEADER_BYTES],
+    /// The beats taken so far.
+    bytes: Vec<u8>,
+}
+
+impl OpenLine {
+    fn header(&self) -> [u8; HEADER_BYTES] {
+        self.bytes[..HEADER_BYTES]
+            .try_into()
+            .expect("a beat holds a header")
+    }
+
+    /// The line, if the message carried one.
+    fn image(&self, dirty: bool) -> Option<Image> {
+        dirty.then(|| self.bytes.as_slice().into())
+    }
 }
 
 #[derive(Clone, Debug, Default)]
@@ -145,14 +165,7 @@ pub struct Monitor {
     writeback: Option<OpenLine>,
     ack: Option<OpenLine>,
     endpoints: Vec<RxState>,
-}
-
-fn header_bytes(data: &BeatData) -> [u8; HEADER_BYTES] {
-    let mut header = [0; HEADER_BYTES];
-    for (chunk, word) in header.chunks_exact_mut(8).zip(data) {
-        chunk.copy_from_slice(&word.to_le_bytes());
-    }
-    header
+    replay: Replay,
 }
 
 fn is_unstable<T: PartialEq>(before: &Option<T>, taken: bool, now: &Option<T>) -> bool {
@@ -165,6 +178,7 @@ impl Monitor {
         Monitor {
             beat_count: layout.line_bytes() / 64,
             endpoints: vec![RxState::default(); layout.endpoints()],
+            replay: Replay::new(layout.clone()),
             layout,
             coherent,
             previous: None,
@@ -182,6 +196,37 @@ impl Monitor {
     /// No load, recall or partial line is outstanding, apart from loads that the card may defer.
     pub fn outstanding_recalls(&self) -> usize {
         self.recalls.len()
+    }
+
+    /// How often each message met each state of the lines' homes.
+    pub fn coverage(&self) -> &Coverage {
+        self.replay.coverage()
+    }
+
+    /// Messages that have crossed about the lines of an endpoint.
+    pub fn messages(&self, endpoint: usize) -> u64 {
+        self.replay.messages(endpoint)
+    }
+
+    /// A register was written: some say how the lines are to be used.
+    pub fn register_written(&mut self, register: u16, value: u32) {
+        if register == address::CONTROL {
+            let eager = bits::control::EAGER_TX.get(value) == 1;
+            let consume = bits::control::STORE_ACKNOWLEDGE.get(value) == 1;
+            self.replay.configure(eager, consume);
+        } else if register == address::ENDPOINT_RESET {
+            for endpoint in 0..self.layout.endpoints() {
+                if value >> endpoint & 1 == 1 {
+                    self.replay.reset(endpoint);
+                }
+            }
+        }
+    }
+
+    fn conforms(&mut self, cycle: u64, message: PortMessage) -> Result<(), Rule> {
+        self.replay
+            .message(cycle, &message)
+            .map_err(|divergence| Rule::Divergence(Box::new(divergence)))
     }
 
     /// Checks the transmit stream of a cycle.
@@ -221,6 +266,13 @@ impl Monitor {
                 return Err(at(Rule::LoadIdReused { id: load.id }));
             }
             *entry = Some((LineAddress(load.address), load.exclusive));
+            let message = message::ToCard::Load(message::Load {
+                address: LineAddress(load.address),
+                id: load.id,
+                exclusive: load.exclusive,
+            });
+            self.conforms(cycle, PortMessage::ToCard(message))
+                .map_err(at)?;
         }
         self.check_fill(cycle, inputs, outputs, events)
             .map_err(at)?;
@@ -236,6 +288,10 @@ impl Monitor {
             if self.recalls.insert(recall.id, line).is_some() {
                 return Err(at(Rule::RecallIdReused { id: recall.id }));
             }
+            let (address, id) = (line, recall.id);
+            let message = message::ToHost::Recall(message::Recall { address, id });
+            self.conforms(cycle, PortMessage::ToHost(message))
+                .map_err(at)?;
         }
         self.check_writeback(cycle, inputs, outputs, events)
             .map_err(at)?;
@@ -296,7 +352,7 @@ impl Monitor {
             key,
             beat_idx: 0,
             first_cycle: cycle,
-            header: header_bytes(data),
+            bytes: Vec::with_capacity(64 * beat_count),
         });
         if line.key != key {
             return Err(Rule::Mixed {
@@ -304,6 +360,9 @@ impl Monitor {
                 found: key,
                 open: line.key,
             });
+        }
+        for word in data {
+            line.bytes.extend(word.to_le_bytes());
         }
         let beat_idx = line.beat_idx;
         if last != (beat_idx + 1 == beat_count) {
@@ -353,7 +412,12 @@ impl Monitor {
             let event = self.check_answer(endpoint, parity, &open, cycle)?;
             events.extend(event);
         }
-        Ok(())
+        let message = message::ToHost::Fill(message::Fill {
+            id,
+            exclusive: beat.exclusive,
+            data: open.bytes.into(),
+        });
+        self.conforms(cycle, PortMessage::ToHost(message))
     }
 
     /// A control line was filled: pairing and turns.
@@ -365,7 +429,7 @@ impl Monitor {
         cycle: u64,
     ) -> Result<Option<LineEvent>, Rule> {
         let role = LineRole::RxControl(parity);
-        let header = RxHeader::decode(&open.header).map_err(|error| {
+        let header = RxHeader::decode(&open.header()).map_err(|error| {
             let reason = error.to_string();
             Rule::BadHeader {
                 endpoint,
@@ -387,10 +451,10 @@ impl Monitor {
         }
         if let Some((answered, before)) = &state.answer {
             if *answered == parity {
-                if *before != header {
-                    return Err(Rule::AnswerChanged { endpoint, role });
+                // Another answer of the same line follows a reset, or does not conform.
+                if *before == header {
+                    return Ok(None);
                 }
-                return Ok(None);
             }
         }
         state.answer = Some((parity, header));
@@ -433,7 +497,7 @@ impl Monitor {
             return None;
         };
         // A hostile or half-written line is the card's to refuse, not the monitor's.
-        let header = TxHeader::decode(&open.header).ok()?;
+        let header = TxHeader::decode(&open.header()).ok()?;
         header.kind.is_valid().then_some(LineEvent::Control {
             endpoint,
             header,
@@ -462,7 +526,11 @@ impl Monitor {
         if beat.dirty {
             events.extend(self.control_event(line, &open, cycle));
         }
-        Ok(())
+        let message = message::ToCard::Writeback(message::Writeback {
+            address: line,
+            data: open.image(beat.dirty),
+        });
+        self.conforms(cycle, PortMessage::ToCard(message))
     }
 
     fn check_ack(
@@ -488,7 +556,11 @@ impl Monitor {
         if beat.dirty {
             events.extend(self.control_event(line, &open, cycle));
         }
-        Ok(())
+        let message = message::ToCard::RecallAck(message::RecallAck {
+            id: beat.id,
+            data: open.image(beat.dirty),
+        });
+        self.conforms(cycle, PortMessage::ToCard(message))
     }
 }
 

@@ -99,6 +99,8 @@ pub struct Scoreboard {
     frames_in: u64,
     replies: u64,
     other_frames_out: u64,
+    /// Calls that may yet be answered SYSTEM_ERR, as their worker was killed.
+    orphans: u64,
 }
 
 impl Scoreboard {
@@ -112,6 +114,7 @@ impl Scoreboard {
             frames_in: 0,
             replies: 0,
             other_frames_out: 0,
+            orphans: 0,
         }
     }
 
@@ -131,6 +134,11 @@ impl Scoreboard {
             Decision::Drop(_) | Decision::Bypass => {}
         }
         decision
+    }
+
+    /// A worker was killed: one call may be answered SYSTEM_ERR.
+    pub fn worker_killed(&mut self) {
+        self.orphans += 1;
     }
 
     fn push(&mut self, id: CallId, open: Open) {
@@ -166,7 +174,15 @@ impl Scoreboard {
             expected = message.unwrap_or_default();
             right
         });
-        let Some(position) = found else {
+        let failed = accepted(id.xid, AcceptStat::SystemErr, &[]) == reply.message;
+        let orphan = calls
+            .iter()
+            .position(|open| matches!(open, Open::Call(_)))
+            .filter(|_| failed && found.is_none() && self.orphans > 0);
+        if orphan.is_some() {
+            self.orphans -= 1;
+        }
+        let Some(position) = found.or(orphan) else {
             return Err(ScoreError::WrongReply {
                 cycle,
                 id,

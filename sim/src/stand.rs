@@ -8,11 +8,11 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use lauberhorn_coherence::{EndpointLayout, InterconnectProfile};
-use lauberhorn_driver::bringup::{BringUpError, Settings, bring_up};
+use lauberhorn_driver::bringup::{BringUpError, Settings, bring_up, enable_worker, reset_endpoint};
 use lauberhorn_driver::bypass::BYPASS_ENDPOINT;
 use lauberhorn_driver::endpoint::Mode;
 use lauberhorn_driver::lines::{Registers, RegistersError};
-use lauberhorn_driver::service::ServiceError;
+use lauberhorn_driver::service::{ServiceError, Services};
 use lauberhorn_driver::services::examples;
 use lauberhorn_driver::stack::HostStack;
 use lauberhorn_driver::stack::smoltcp::SmoltcpStack;
@@ -175,7 +175,7 @@ impl Stand {
             block_time_cycles: self.block_time_cycles,
             promiscuous: false,
             raw_workers: self.raw_workers,
-            tx_mode: self.mode.tx,
+            mode: self.mode,
             clear_tables: false,
         };
         let rules = Rules::new(&settings, &services, config.mtu_bytes());
@@ -227,7 +227,12 @@ impl Stand {
         })??;
         system.spawn_workers(&shared, self.mode, self.workers);
         system.spawn_bypass(stack, BYPASS_ENDPOINT, self.mode);
-        Ok(Running { system, now })
+        Ok(Running {
+            system,
+            now,
+            services: shared,
+            mode: self.mode,
+        })
     }
 }
 
@@ -236,9 +241,43 @@ pub struct Running {
     /// Card and surroundings.
     pub system: System<NicModel>,
     now: Rc<Cell<u64>>,
+    services: Rc<RefCell<Services>>,
+    mode: Mode,
 }
 
 impl Running {
+    /// Kills a worker wherever it is, as the kernel does: its core stops, its stores are done, its
+    /// endpoint is reset. Calls are served by the other workers.
+    ///
+    /// # Errors
+    /// When the run fails, the stores do not end or the reset does not.
+    pub fn kill_worker(&mut self, endpoint: usize) -> Result<(), StandError> {
+        self.system.kill(endpoint);
+        self.system.scoreboard_mut().worker_killed();
+        let stopped = |system: &System<NicModel>| system.core(endpoint).stores_are_done();
+        self.system
+            .run_until("the stores of the dead", BRING_UP_LIMIT_CYCLES, stopped)?;
+        self.system
+            .control("a reset", BRING_UP_LIMIT_CYCLES, move |core| async move {
+                reset_endpoint(&core, endpoint).await
+            })??;
+        Ok(())
+    }
+
+    /// Starts a worker on an endpoint that was reset.
+    ///
+    /// # Errors
+    /// When the run fails.
+    pub fn replace_worker(&mut self, endpoint: usize) -> Result<(), StandError> {
+        self.system
+            .spawn_worker(&self.services, self.mode, endpoint);
+        self.system
+            .control("a start", BRING_UP_LIMIT_CYCLES, move |core| async move {
+                enable_worker(&core, endpoint).await
+            })??;
+        Ok(())
+    }
+
     /// One cycle.
     ///
     /// # Errors

@@ -107,6 +107,22 @@ fn eager_eci_withstands_hostile_traffic() {
     withstands(InterconnectProfile::ECI, Mode::EAGER, None, 20_000);
 }
 
+/// Any core loads any receive or overflow line at any time.
+#[test]
+fn eci_acknowledged_by_store_withstands_hostile_traffic_and_prefetches() {
+    withstands(InterconnectProfile::ECI, Mode::CONSUME, None, 20_000);
+}
+
+#[test]
+fn cxl_acknowledged_by_store_withstands_hostile_traffic_and_prefetches() {
+    withstands(InterconnectProfile::CXL, Mode::CONSUME, None, 10_000);
+}
+
+#[test]
+fn pcie_acknowledged_by_store_withstands_hostile_traffic() {
+    withstands(InterconnectProfile::PCIE, Mode::CONSUME, None, 10_000);
+}
+
 #[test]
 fn cxl_withstands_hostile_traffic() {
     withstands(InterconnectProfile::CXL, Mode::RECALL, None, 10_000);

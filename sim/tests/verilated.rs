@@ -1,8 +1,12 @@
 //! The emitted Verilog through the whole flow: build, binding, waveforms, lint, and every body
 //! against its own Verilog. One binary, so that the models are linked once.
 
+#[path = "verilated/conformance.rs"]
+mod conformance;
 #[path = "verilated/designs.rs"]
 mod designs;
+#[path = "verilated/kill.rs"]
+mod kill;
 #[path = "verilated/loopback.rs"]
 mod loopback;
 #[path = "verilated/model.rs"]

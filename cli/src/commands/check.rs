@@ -7,6 +7,9 @@ use indicatif::{ProgressBar, ProgressStyle};
 use lauberhorn_coherence::check::chart::chart;
 use lauberhorn_coherence::check::explore::Limits;
 use lauberhorn_coherence::check::suite::{Outcome, Part, Property, broken, full, run, twins};
+use lauberhorn_coherence::conform::Coverage;
+use lauberhorn_sim::conformance;
+use lauberhorn_sim::seed::Seed;
 use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
 use std::time::Duration;
@@ -29,6 +32,13 @@ pub struct Check {
     /// Only the broken twins, each of which must fail the property meant for it.
     #[arg(long)]
     twins: bool,
+    /// Instead: compare a short random run of the simulated card with the protocol, message by
+    /// message, and list which message met which state of the lines.
+    #[arg(long, conflicts_with_all = ["part", "twins"])]
+    conformance: bool,
+    /// Calls of that run, through each system.
+    #[arg(long, default_value_t = 400)]
+    calls: u32,
     /// States at which a part is given up.
     #[arg(long, default_value_t = 40_000_000)]
     max_states: usize,
@@ -52,6 +62,9 @@ struct Summary {
 impl Check {
     /// Checks.
     pub fn run(self) -> anyhow::Result<()> {
+        if self.conformance {
+            return self.conforms();
+        }
         let jobs = self.jobs.or(std::thread::available_parallelism().ok());
         let limits = Limits {
             states: self.max_states,
@@ -85,6 +98,53 @@ impl Check {
                 bail!("{fails} properties fail, {survivors} twins survive")
             }
         }
+    }
+
+    fn conforms(&self) -> anyhow::Result<()> {
+        let seed = Seed::from_environment();
+        let coverage = conformance::run(seed, self.calls)?;
+        let pairs = Coverage::possible();
+        let seen = pairs.iter().filter(|pair| coverage.met(**pair) > 0).count();
+        if self.json {
+            let rows: Vec<_> = pairs
+                .iter()
+                .map(|pair| {
+                    serde_json::json!({
+                        "half": pair.0,
+                        "state": pair.1,
+                        "message": pair.2,
+                        "times": coverage.met(*pair),
+                    })
+                })
+                .collect();
+            let document = serde_json::json!({
+                "seed": seed.to_string(),
+                "calls": self.calls,
+                "conforms": true,
+                "pairs": rows,
+            });
+            println!("{document:#}");
+            return Ok(());
+        }
+        let mut table = table(&["half", "state", "message", "times"]);
+        for pair in &pairs {
+            let times = match coverage.met(*pair) {
+                0 => "never".to_owned(),
+                times => times.to_string(),
+            };
+            table.add_row([
+                pair.0.to_owned(),
+                pair.1.to_owned(),
+                pair.2.to_owned(),
+                times,
+            ]);
+        }
+        println!("{table}");
+        println!(
+            "every message conforms; {seen} of {} pairs met; {seed}",
+            pairs.len()
+        );
+        Ok(())
     }
 
     fn parts(&self, limits: &Limits, summary: &mut Summary) -> anyhow::Result<()> {
@@ -195,7 +255,7 @@ fn table(header: &[&str]) -> Table {
     table.load_preset(presets::UTF8_HORIZONTAL_ONLY);
     table.set_header(header.iter().copied());
     for (column, name) in table.column_iter_mut().zip(header) {
-        if ["states", "transitions", "depth", "s", "steps"].contains(name) {
+        if ["states", "transitions", "depth", "s", "steps", "times"].contains(name) {
             column.set_cell_alignment(CellAlignment::Right);
         }
     }

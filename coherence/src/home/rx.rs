@@ -178,6 +178,34 @@ impl<R: Clone> RxHome<R> {
         at_rest && self.recalled.is_empty() && self.queue.is_empty()
     }
 
+    /// Whether it is being taken from its worker.
+    pub fn is_resetting(&self) -> bool {
+        matches!(self.phase, Phase::Reset(..))
+    }
+
+    /// Whether lines are recalled held or not.
+    pub fn recalls_every_line(&self) -> bool {
+        matches!(self.phase, Phase::Reset(.., ResetStage::All))
+    }
+
+    /// The name of the state, as the protocol's text has it.
+    pub fn state(&self) -> &'static str {
+        match self.phase {
+            Phase::Quiet => "quiet",
+            Phase::Parked(_) => "parked",
+            Phase::Clearing(..) => "clearing",
+            Phase::Answered(_) => "answered",
+            Phase::Turning(_) => "turning",
+            Phase::Reset(..) => "reset",
+        }
+    }
+
+    /// The same state under another configuration, as when a register is written.
+    pub fn configured(mut self, config: HomeConfig) -> Self {
+        self.config = config;
+        self
+    }
+
     /// The lines the home believes the host holds.
     pub fn held(&self) -> LineSet {
         self.held

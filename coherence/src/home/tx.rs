@@ -158,9 +158,41 @@ impl<D: TxContent> TxHome<D> {
         matches!(self.phase, Phase::Idle)
     }
 
+    /// Whether it is being taken from its worker.
+    pub fn is_resetting(&self) -> bool {
+        matches!(self.phase, Phase::Reset(..))
+    }
+
+    /// Whether lines are recalled held or not.
+    pub fn recalls_every_line(&self) -> bool {
+        matches!(self.phase, Phase::Reset(.., ResetStage::All))
+    }
+
+    /// The name of the state, as the protocol's text has it.
+    pub fn state(&self) -> &'static str {
+        match self.phase {
+            Phase::Idle => "idle",
+            Phase::Control(_) => "control",
+            Phase::Overflow(..) => "overflow",
+            Phase::Offered(_) => "offered",
+            Phase::Reset(..) => "reset",
+        }
+    }
+
+    /// The same state under another configuration, as when a register is written.
+    pub fn configured(mut self, config: HomeConfig) -> Self {
+        self.config = config;
+        self
+    }
+
     /// The lines the home believes the host holds.
     pub fn held(&self) -> LineSet {
         self.held
+    }
+
+    /// The lines whose recall is not acknowledged yet.
+    pub fn recalled(&self) -> LineSet {
+        self.recalled
     }
 
     /// The next state and the actions, in order.

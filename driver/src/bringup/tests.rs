@@ -9,7 +9,7 @@ fn settings() -> Settings {
         block_time_cycles: 5000,
         promiscuous: false,
         raw_workers: 0b10,
-        tx_mode: TxMode::Recall,
+        mode: Mode::RECALL,
         clear_tables: true,
     }
 }
@@ -58,7 +58,7 @@ fn comes_up_again_over_what_another_driver_left() {
     let few = Services::new(1);
     let settings = Settings {
         promiscuous: true,
-        tx_mode: TxMode::Eager,
+        mode: Mode::EAGER,
         ..settings()
     };
     let card = run(bring_up(&registers, &settings, &few)).unwrap();
@@ -71,6 +71,24 @@ fn comes_up_again_over_what_another_driver_left() {
         (registers.value("control"), registers.value("worker_enable")),
         (0, 0)
     );
+}
+
+#[test]
+fn resets_an_endpoint_that_was_disabled_and_waits_for_its_end() {
+    let registers = MockRegisters::new(&NicConfig::eci());
+    let services = Services::new(1);
+    run(bring_up(&registers, &settings(), &services)).unwrap();
+    run(reset_endpoint(&registers, 2)).unwrap();
+    assert_eq!(registers.value("worker_enable"), 0b1101);
+    assert_eq!(registers.value("endpoint_reset"), 0);
+    run(enable_worker(&registers, 2)).unwrap();
+    assert_eq!(registers.value("worker_enable"), 0b1111);
+    registers.stick("endpoint_reset", 0b100);
+    run(reset_endpoint(&registers, 1)).unwrap();
+    let error = run(reset_endpoint(&registers, 2)).unwrap_err();
+    assert_eq!(error, BringUpError::Reset { endpoint: 2 });
+    let error = run(enable_worker(&registers, 0)).unwrap_err();
+    assert_eq!(error, BringUpError::NotAWorker { endpoint: 0 });
 }
 
 #[test]

@@ -12,7 +12,7 @@ use crate::lines::LinesError;
 pub mod rx;
 pub mod tx;
 
-pub use rx::{RxEndpoint, RxEvent, RxMode};
+pub use rx::{Acknowledge, RxEndpoint, RxEvent, RxMode};
 pub use tx::{TxEndpoint, TxMode};
 
 /// How messages cross the lines, both ways.
@@ -20,6 +20,8 @@ pub use tx::{TxEndpoint, TxMode};
 pub struct Mode {
     /// Overflow lines of what is received.
     pub rx: RxMode,
+    /// What tells the card that an answer was read.
+    pub acknowledge: Acknowledge,
     /// What is sent.
     pub tx: TxMode,
 }
@@ -28,16 +30,25 @@ impl Mode {
     /// The card recalls what is sent; overflow lines are loaded together.
     pub const RECALL: Self = Self {
         rx: RxMode::Overlapped,
+        acknowledge: Acknowledge::Load,
         tx: TxMode::Recall,
     };
     /// What is sent is written back; overflow lines are loaded together.
     pub const EAGER: Self = Self {
         rx: RxMode::Overlapped,
+        acknowledge: Acknowledge::Load,
         tx: TxMode::Eager,
+    };
+    /// As [`EAGER`](Self::EAGER), and what is received is acknowledged by a store: the host may
+    /// load any line at any time without being told to.
+    pub const CONSUME: Self = Self {
+        acknowledge: Acknowledge::Store,
+        ..Self::EAGER
     };
     /// As the published system does it: recalls, and one overflow line after the other.
     pub const PUBLISHED: Self = Self {
         rx: RxMode::Serial,
+        acknowledge: Acknowledge::Load,
         tx: TxMode::Recall,
     };
 }
@@ -95,9 +106,10 @@ pub enum EndpointError {
         /// Bytes the lines can hold.
         limit_bytes: usize,
     },
-    /// Both control lines say that the other one is to be loaded.
+    /// The control lines stay empty.
     #[error(
-        "endpoint {endpoint}: both control lines are empty: another core loads from this endpoint"
+        "endpoint {endpoint}: the control lines stay empty: another core loads from this endpoint, \
+         or it was not reset before this worker started"
     )]
     Contended {
         /// The endpoint.

@@ -1,7 +1,8 @@
 //! # Receiving: a load that completes with a call
 //! The two control lines take turns. Every answer completes its line, whatever it says, so the
-//! next load is of the other one; that load also tells the card that the last message is done with
-//! and its lines may be taken back. The body is therefore copied out before `receive` returns.
+//! next load is of the other one; that load, or a store to the answer when it was read, also tells
+//! the card that the last message is done with and its lines may be taken back. The body is therefore
+//! copied out before `receive` returns.
 //!
 //! A body that does not fit the control line continues in the overflow lines; their loads are
 //! issued together, or one after the other, as the [`RxMode`] says.
@@ -9,8 +10,12 @@
 use lauberhorn_coherence::{EndpointLayout, LineRole, Parity};
 use lauberhorn_interface::line::{HEADER_BYTES, RxHeader, RxKind};
 
-use super::{Direction, EndpointError};
-use crate::lines::Lines;
+use super::{Direction, EndpointError, Mode};
+use crate::lines::{Lines, STORE_BYTES};
+
+/// How often a line that reads EMPTY is loaded again; the card takes it back after its block time
+/// at the latest.
+const EMPTY_LOADS: usize = 1 << 24;
 
 /// How overflow lines are loaded.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -20,6 +25,16 @@ pub enum RxMode {
     Overlapped,
     /// One after the other, as plain loads on an in-order core are.
     Serial,
+}
+
+/// What tells the card that an answer was read.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Acknowledge {
+    /// The load of the other control line. The host must not load it without being told to.
+    #[default]
+    Load,
+    /// A store to the answer's control line, which is then written back.
+    Store,
 }
 
 /// What a receive came back with.
@@ -38,6 +53,7 @@ pub enum RxEvent {
 pub struct RxEndpoint {
     lines: Direction,
     mode: RxMode,
+    acknowledge: Acknowledge,
     parity: Parity,
     image: Vec<u8>,
     header: RxHeader,
@@ -48,13 +64,14 @@ impl RxEndpoint {
     pub fn new(
         layout: &EndpointLayout,
         endpoint: usize,
-        mode: RxMode,
+        mode: Mode,
     ) -> Result<Self, EndpointError> {
         let lines = Direction::new(layout, endpoint, LineRole::rx_image)?;
         Ok(Self {
             image: vec![0; lines.capacity_bytes()],
             lines,
-            mode,
+            mode: mode.rx,
+            acknowledge: mode.acknowledge,
             parity: Parity::Zero,
             header: RxHeader::default(),
         })
@@ -68,23 +85,49 @@ impl RxEndpoint {
     /// Waits inside a load until the card has something to say.
     pub async fn receive(&mut self, lines: &impl Lines) -> Result<RxEvent, EndpointError> {
         self.header = RxHeader::default();
-        // After a reset of one side only, the turn may be the other line's: then this line is
-        // filled with EMPTY at once, and the other one is loaded.
-        for _ in Parity::BOTH {
+        let header = self.load_answer(lines).await?;
+        if header.kind.is_valid() {
+            self.load_overflow(lines, header.end_bytes()).await?;
+            self.header = header;
+        }
+        if self.acknowledge == Acknowledge::Store {
+            self.give_back(lines).await?;
+        }
+        Ok(match header.kind {
+            RxKind::Retire => RxEvent::Retire,
+            RxKind::Call | RxKind::Frame => RxEvent::Message(header),
+            RxKind::TryAgain | RxKind::Empty => RxEvent::TryAgain,
+        })
+    }
+
+    /// Loads until a line is answered.
+    async fn load_answer(&mut self, lines: &impl Lines) -> Result<RxHeader, EndpointError> {
+        // Acknowledged by load, EMPTY means that the turn is the other line's, as after a reset of
+        // one side only. Acknowledged by store, it means that the line was loaded too early.
+        let attempts = match self.acknowledge {
+            Acknowledge::Load => Parity::BOTH.len(),
+            Acknowledge::Store => EMPTY_LOADS,
+        };
+        for _ in 0..attempts {
             let header = self.load_control(lines).await?;
-            match header.kind {
-                RxKind::Empty => {}
-                RxKind::TryAgain => return Ok(RxEvent::TryAgain),
-                RxKind::Retire => return Ok(RxEvent::Retire),
-                RxKind::Call | RxKind::Frame => {
-                    self.load_overflow(lines, header.end_bytes()).await?;
-                    self.header = header;
-                    return Ok(RxEvent::Message(header));
-                }
+            if header.kind != RxKind::Empty {
+                return Ok(header);
+            }
+            if self.acknowledge == Acknowledge::Store {
+                self.parity = self.parity.other();
             }
         }
         let endpoint = self.lines.endpoint;
         Err(EndpointError::Contended { endpoint })
+    }
+
+    /// Says that the answer, which completed its line, was read.
+    async fn give_back(&self, lines: &impl Lines) -> Result<(), EndpointError> {
+        let error = self.lines.lines_error();
+        let line = self.lines.control[self.parity.other().index()];
+        let word = &self.image[..STORE_BYTES];
+        lines.store(line, 0, word).await.map_err(&error)?;
+        lines.write_back(line).await.map_err(&error)
     }
 
     /// The body of the message that [`receive`](Self::receive) returned last; else nothing.

@@ -33,7 +33,7 @@ fn call() -> RxHeader {
 
 fn receiver(config: &NicConfig) -> (MockCard, RxEndpoint) {
     let card = MockCard::new(config, ENDPOINT);
-    let rx = RxEndpoint::new(&card.layout(), ENDPOINT, RxMode::Overlapped).unwrap();
+    let rx = RxEndpoint::new(&card.layout(), ENDPOINT, Mode::RECALL).unwrap();
     (card, rx)
 }
 
@@ -231,7 +231,7 @@ fn a_card_that_is_gone_is_an_error() {
 #[test]
 fn refuses_an_endpoint_that_does_not_exist() {
     let layout = EndpointLayout::contiguous(&NicConfig::eci());
-    let error = RxEndpoint::new(&layout, 5, RxMode::Overlapped).unwrap_err();
+    let error = RxEndpoint::new(&layout, 5, Mode::RECALL).unwrap_err();
     assert_eq!(error.to_string(), "there is no endpoint 5: the card has 5");
     assert!(TxEndpoint::new(&layout, 5, TxMode::Recall).is_err());
 }

@@ -119,7 +119,10 @@ impl Registers for MockRegisters {
             .fields
             .iter()
             .fold(0, |mask, field| mask | field.mask());
-        state.values.insert(address, value & mask);
+        // What a command starts ends at once.
+        if register.access != Access::Command {
+            state.values.insert(address, value & mask);
+        }
         let table = TABLES.iter().find(|table| table.commit == register.name);
         if let Some(table) = table {
             state.commit(table, value);

@@ -8,6 +8,7 @@
 //! | request | in | `CsrRequest` stream | one 32-bit access |
 //! | response | out | 32-bit flow | one per request, in order; zero for writes and unknown addresses |
 //! | rx, tx, host | out | configuration structs | stable from the cycle after the response to a write |
+//! | reset_start, reset_running | out / in | endpoint mask flow, mask | a write of `endpoint_reset`, and what it reads |
 //! | services, programs, neighbours | out | table write flows | one entry per commit |
 //! | …_read / …_entry | out / in | index flow, entry | entry valid 3 cycles after the index |
 //! | rx_events, tx_events, host_events | in | event structs | counted every cycle |
@@ -56,6 +57,10 @@ pub struct RegisterFile {
     pub tx: Signal<Out, TxConfig>,
     /// Configuration of the endpoints.
     pub host: Signal<Out, HostConfig>,
+    /// Endpoints to be taken from their workers.
+    pub reset_start: FlowOut<Bits<17>>,
+    /// Those for which that has not ended.
+    pub reset_running: Signal<In, Bits<17>>,
     /// Entries for the service table.
     pub services: FlowOut<ServiceWrite>,
     /// Service table entry to read back.
@@ -200,6 +205,17 @@ impl RegisterFile {
         data: Expr<'b>,
     ) {
         let reset = self._reset_values[&register.address];
+        if register.address == address::ENDPOINT_RESET {
+            let start = b.reg("reset_start_valid_q", 1);
+            let mask = b.reg_data("reset_start_q", 17);
+            start.set(writes(register.address));
+            mask.set(data.trunc(17));
+            b.drive(&self.reset_start.valid, start.q());
+            b.drive(&self.reset_start.payload, mask.q());
+            let running = b.read(&self.reset_running);
+            map.readable.push((register.address, running));
+            return;
+        }
         match (register.access, register.reset) {
             (Access::ReadWrite, _) => {
                 let mask = Map::stored_bits(register);
@@ -256,6 +272,10 @@ impl RegisterFile {
                     "eager_tx",
                     bits_of(map.q(address::CONTROL), &bits::control::EAGER_TX),
                 ),
+                (
+                    "store_acknowledge",
+                    bits_of(map.q(address::CONTROL), &bits::control::STORE_ACKNOWLEDGE),
+                ),
                 ("block_time_cycles", map.q(address::BLOCK_TIME_CYCLES)),
             ]),
         );
@@ -263,7 +283,7 @@ impl RegisterFile {
 }
 
 crate::leaf!(impl[] RegisterFile {
-    request, response, rx, tx, host, services, service_read, programs, program_read, neighbours,
+    request, response, rx, tx, host, reset_start, services, service_read, programs, program_read, neighbours,
     neighbour_read,
 });
 

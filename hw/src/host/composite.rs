@@ -5,6 +5,7 @@ use super::fill::FillEngine;
 use super::gather::Gather;
 use super::intake::Intake;
 use super::recall::RecallPort;
+use super::reset::ResetControl;
 use super::router::LineRouter;
 use super::rx::RxHalf;
 use super::shape::Shape;
@@ -16,8 +17,8 @@ use crate::stream::arbiter::Arbiter;
 use crate::stream::fifo::Fifo;
 use crate::types::{
     BufferWrite, DescriptorWrite, DispatchRequest, FlowIn, FlowOut, FrameWrite, HostConfig,
-    HostEvents, LineFill, LineLoad, LineRecall, LineRecallAck, LineWriteback, SessionOwner,
-    StreamIn, StreamOut, TxMessage,
+    HostEvents, LineFill, LineLoad, LineRecall, LineRecallAck, LineWriteback, SessionHandle,
+    SessionOwner, StreamIn, StreamOut, TxMessage,
 };
 use rust_hdl::prelude::*;
 
@@ -67,6 +68,16 @@ pub struct Host<const E: usize> {
     pub lines_data: Signal<Out, Bits<512>>,
     /// Endpoint whose message was read.
     pub taken: FlowIn<Bits<5>>,
+    /// Endpoints to be taken from their workers.
+    pub reset_start: FlowIn<Bits<17>>,
+    /// Those for which that has not ended.
+    pub reset_running: Signal<Out, Bits<17>>,
+    /// Endpoint whose sessions are to be found.
+    pub sweep: FlowOut<Bits<5>>,
+    /// Sessions that were found.
+    pub orphan: StreamIn<SessionHandle>,
+    /// There are no more.
+    pub swept: Signal<In, Bit>,
     /// Calls that no worker has yet.
     pub queued_calls: Signal<Out, Bits<16>>,
     /// Events of this cycle.
@@ -94,6 +105,7 @@ pub struct Host<const E: usize> {
     pub(super) fill_engine: FillEngine,
     pub(super) recall_port: RecallPort,
     pub(super) tally: Tally,
+    pub(super) resets: ResetControl,
 }
 
 impl<const E: usize> Host<E> {
@@ -133,6 +145,11 @@ impl<const E: usize> Host<E> {
             lines_read: FlowIn::default(),
             lines_data: Signal::default(),
             taken: FlowIn::default(),
+            reset_start: FlowIn::default(),
+            reset_running: Signal::default(),
+            sweep: FlowOut::default(),
+            orphan: StreamIn::default(),
+            swept: Signal::default(),
             queued_calls: Signal::default(),
             events: Signal::default(),
             calls: Dispatcher::calls(shape),
@@ -158,6 +175,7 @@ impl<const E: usize> Host<E> {
             fill_engine: FillEngine::new(shape),
             recall_port: RecallPort::new(shape),
             tally: Tally::new(shape),
+            resets: ResetControl::new(shape),
         }
     }
 }
@@ -177,7 +195,8 @@ impl<const E: usize> Logic for Host<E> {
             transmit,
             fill_engine,
             recall_port,
-            tally
+            tally,
+            resets
         );
         self.calls.reset.next = self.reset.val();
         self.frames.reset.next = self.reset.val();
@@ -195,6 +214,7 @@ impl<const E: usize> Logic for Host<E> {
         self.fill_engine.reset.next = self.reset.val();
         self.recall_port.reset.next = self.reset.val();
         self.tally.reset.next = self.reset.val();
+        self.resets.reset.next = self.reset.val();
 
         // Messages to endpoints.
         self.calls.settings.next = self.settings.val();
@@ -203,6 +223,13 @@ impl<const E: usize> Logic for Host<E> {
         FlowIn::<DispatchRequest>::link(&mut self.frame, &mut self.frames.request);
         FlowOut::<SessionOwner>::link(&mut self.session_owner, &mut self.calls.owner);
         self.queued_calls.next = self.calls.queued.val();
+
+        // Endpoints taken from their workers.
+        FlowIn::<Bits<17>>::link(&mut self.reset_start, &mut self.resets.start);
+        self.reset_running.next = self.resets.running.val();
+        FlowOut::<Bits<5>>::link(&mut self.sweep, &mut self.resets.sweep);
+        StreamIn::<SessionHandle>::link(&mut self.orphan, &mut self.resets.orphan);
+        self.resets.swept.next = self.swept.val();
 
         // Loads to endpoints.
         StreamIn::<LineLoad>::link(&mut self.load, &mut self.router.load);
@@ -221,6 +248,12 @@ impl<const E: usize> Logic for Host<E> {
             self.rx[i].settings.next = self.settings.val();
             self.rx[i].sending.next = self.tx[i].sending.val();
             self.tx[i].settings.next = self.settings.val();
+            self.rx[i].resetting.next = self.resets.resetting[i].val();
+            self.tx[i].resetting.next = self.resets.resetting[i].val();
+            self.resets.rx_cleared[i].next = self.rx[i].cleared.val();
+            self.resets.tx_cleared[i].next = self.tx[i].cleared.val();
+            self.tx[i].orphan.payload.next = self.resets.give.payload.val();
+            self.tx[i].orphan.valid.next = self.resets.give.valid.val();
             self.rx[i].call.payload.next = self.calls.assign.payload.val();
             self.rx[i].call.valid.next = self.calls.assign.valid.val();
             self.rx[i].frame.payload.next = self.frames.assign.payload.val();

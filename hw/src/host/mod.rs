@@ -22,6 +22,7 @@
 //! | [`recall::RecallPort`] | recalls that go out | 1 |
 //! | [`buffers`] | received messages, transmit lines | 1 |
 //! | [`tally`] | event counts, returned slots | 1, 0 |
+//! | [`reset::ResetControl`] | takes endpoints from their workers | |
 //!
 //! A fill passes two arbiters (all RX and all TX halves; these and the zeros), so `call` to `fill` is
 //! 1 + 1 + 2 + 2 = 6 cycles with a load parked; the last beat of a control line to `message` is
@@ -33,6 +34,7 @@ pub mod fill;
 pub mod gather;
 pub mod intake;
 pub mod recall;
+pub mod reset;
 pub mod router;
 pub mod rx;
 pub mod shape;
@@ -67,6 +69,7 @@ pub fn designs() -> Vec<Design> {
             &at("transmit_lines"),
             buffers::TransmitLines::new(&shape),
         ));
+        designs.push(Design::leaf(&at("reset"), reset::ResetControl::new(&shape)));
         designs.push(Design::leaf(&at("tally"), tally::Tally::new(&shape)));
     }
     let eci = Shape::named("eci");

@@ -6,11 +6,19 @@
 //! time runs out or the worker is to retire; loading the other line after that acknowledges it.
 //! Before a control line is filled, and before a turn, every line the host holds is recalled, so
 //! that it cannot meet stale content later. Loads queue meanwhile, in this half only.
+//!
+//! Acknowledged by store instead: every fill grants the right to write, the first dirty writeback of
+//! `R[cur]` after its answer acknowledges it, and a load of the other line waits for that, or for the
+//! end of the block time, when it is answered EMPTY.
+//!
+//! A reset lets recalls end, recalls every line held or not, answers the loads that came until then
+//! with EMPTY, recalls these lines again, frees the slot and starts over.
 //! Reference: `lauberhorn_coherence::home::RxHome`.
 //!
 //! | port | dir | type | contract |
 //! |---|---|---|---|
-//! | `settings` | in | `HostConfig` | block time, and who is to retire |
+//! | `settings` | in | `HostConfig` | block time, who is to retire, what acknowledges (changes only before the first load) |
+//! | `resetting` | in | bit | high: reset, then rest until it falls; falls only while `cleared` |
 //! | `load` | in | stream of `EndpointLoad` | loads of this half's lines, in order |
 //! | `call`, `frame` | in | flow of `Assignment` | of all endpoints; ours only while `waiting` or one cycle after, and never both |
 //! | `event` | in | flow of `LineEvent` | of every endpoint |
@@ -19,12 +27,13 @@
 //! | `fill` | out | stream of `FillRequest` | answers |
 //! | `recall` | out | stream of `RecallRequest` | only for lines whose fill has left |
 //! | `free` | out | stream of slots | acknowledged messages |
-//! | `waiting` | out | bit | a message may be assigned; falls with `sending` in the same cycle |
+//! | `waiting` | out | bit | a message may be assigned; falls with `sending`, retirement and `resetting` in the same cycle |
+//! | `cleared` | out | bit | the reset has ended, the half rests |
 //! | `events` | out | `RxHalfEvents` | pulses |
 //!
 //! Latency: 1 cycle from `call` or `frame` to `fill` when the host holds no other line.
 //! Throughput: 1 load/cycle. Backpressure: loads wait while an answer is being prepared or recalls
-//! are outstanding. Ordering: loads in order. Reset: `R0` is first, nothing is held.
+//! are outstanding or the half is reset. Ordering: loads in order. Reset: `R0` is first, nothing is held.
 //! Errors: acknowledgements and assignments that nobody asked for change nothing that matters to
 //! another endpoint. Counters: `endpoint_try_again`, `endpoint_delivered`, `endpoint_early_loads`.
 //! Within a cycle: `load.ready` follows from `fill.ready` and from the assignment that arrives.
@@ -32,7 +41,7 @@
 use super::shape::{BEAT_BITS, ENDPOINT_BITS, INDEX_BITS, SLOT_BITS, Shape};
 use super::types::{Assignment, EndpointLoad, FillRequest, LineEvent, RecallRequest, RxHalfEvents};
 use crate::leaf;
-use crate::rtl::{Body, Expr, Leaf, Reg};
+use crate::rtl::{Body, Expr, Leaf, Reg, Value};
 use crate::types::{FlowIn, HostConfig, StreamIn, StreamOut};
 use lauberhorn_interface::config::BEAT_BYTES;
 use lauberhorn_interface::line::{CALL_BODY_OFFSET, FRAME_BODY_OFFSET, RxKind};
@@ -41,6 +50,17 @@ use rust_hdl::prelude::*;
 /// Width of the count of fills under way.
 const FILLS_BITS: usize = 6;
 const KIND_BITS: usize = 3;
+
+/// Serving loads.
+const RUN: u128 = 0;
+/// Reset: every line is being recalled.
+pub(super) const ALL: u128 = 1;
+/// Reset: the loads that came are answered.
+pub(super) const ANSWER: u128 = 2;
+/// Reset: what these hold is being recalled.
+const LAST: u128 = 3;
+/// Reset: nothing is left.
+const CLEARED: u128 = 4;
 
 /// The block.
 #[derive(LogicBlock, Default)]
@@ -61,6 +81,8 @@ pub struct RxHalf {
     pub event: FlowIn<LineEvent>,
     /// The endpoint's TX half has a message under way.
     pub sending: Signal<In, Bit>,
+    /// The endpoint is taken from its worker.
+    pub resetting: Signal<In, Bit>,
     /// Fills that have left.
     pub done: FlowIn<Bits<6>>,
     /// Answers.
@@ -71,6 +93,8 @@ pub struct RxHalf {
     pub free: StreamOut<Bits<10>>,
     /// A message may be assigned.
     pub waiting: Signal<Out, Bit>,
+    /// The reset has ended.
+    pub cleared: Signal<Out, Bit>,
     /// Pulses.
     pub events: Signal<Out, RxHalfEvents>,
     _endpoint: usize,
@@ -112,6 +136,14 @@ impl<'b> Held<'b> {
         b.cat_le(&bits)
     }
 
+    /// Every line is taken for held.
+    fn set_all(&self, b: &'b Body) {
+        let lines = self.overflow.q().width();
+        self.control.set(b.lit(2, 3));
+        self.overflow.set(b.value(Value::ones(lines)));
+        self.overflow_end.set(b.lit(INDEX_BITS, lines as u128));
+    }
+
     fn set(&self, b: &'b Body, control: Expr<'b>, index: Expr<'b>) {
         b.when(control, || {
             let place = b.cat(&[index.bit(0), !index.bit(0)]);
@@ -146,7 +178,10 @@ impl Leaf for RxHalf {
             "load$ready <- fill$ready",
             "load$ready <- frame$payload",
             "load$ready <- frame$valid",
+            "load$ready <- resetting",
+            "waiting <- resetting",
             "waiting <- sending",
+            "waiting <- settings",
         ]
     }
 
@@ -193,6 +228,15 @@ impl Leaf for RxHalf {
         let beats = b.reg_data("beats_q", BEAT_BITS);
         let parked_id = b.reg_data("parked_id_q", 8);
         let parked_exclusive = b.reg_data("parked_exclusive_q", 1);
+        // A load of the other line that came before the acknowledgement, or is it.
+        let ahead = b.reg("ahead_q", 1);
+        let ahead_id = b.reg_data("ahead_id_q", 8);
+        let ahead_exclusive = b.reg_data("ahead_exclusive_q", 1);
+        let by_store = config.field("store_acknowledge");
+        let consumed = b.reg("consumed_q", 1);
+        let stage = b.reg("stage_q", 3);
+        let resetting = b.read(&self.resetting);
+        let runs = b.wire("runs", stage.q().eq_lit(RUN) & !resetting);
         // Counts up once the wait is to end without message: an assignment may still arrive in the
         // first cycles, and then it counts.
         let closing = b.reg("closing_q", 2);
@@ -222,7 +266,7 @@ impl Leaf for RxHalf {
             fill_kind.set(kind);
             fill_beat.set(beat);
             fill_id.set(id);
-            fill_exclusive.set(exclusive);
+            fill_exclusive.set(exclusive | by_store);
             any_held.set(b.bit(true));
             held.set(b, control, index);
         };
@@ -238,7 +282,8 @@ impl Leaf for RxHalf {
         // The block timer.
         let timer = b.reg_data("timer_q", 32);
         let expired = b.reg("expired_q", 1);
-        b.when(parked.q(), || {
+        let waits_ahead = ahead.q() & answered.q() & !turning.q();
+        b.when(parked.q() | waits_ahead, || {
             b.when(timer.q().any(), || timer.set(timer.q().dec()));
             expired.set(!timer.q().any());
         })
@@ -261,7 +306,8 @@ impl Leaf for RxHalf {
         .or_when(closing.q().any() & !closing.q().all(), || {
             closing.set(closing.q().inc());
         });
-        let waiting = b.wire("waits", open & !closing.q().any() & !b.read(&self.sending));
+        let given = !b.read(&self.sending) & !retire & runs;
+        let waiting = b.wire("waits", open & !closing.q().any() & given);
 
         // An assignment: from here on the slot is ours until `free`.
         b.assert(
@@ -285,14 +331,31 @@ impl Leaf for RxHalf {
         // Serving: an answer goes before the next load.
         let has = b.wire("has", has_message.q() | assigned);
         let answer = b.wire("answer", parked.q() & (has | closing.q().all()));
-        let serving = !recalling.q();
+        let serving = b.wire("serving", !recalling.q() & runs);
+        let overdue = waits_ahead & expired.q();
         let start_recall = b.var(b.bit(false));
         let is_current = load_control & load_index.bit(0).eq(current.q());
         let is_other = load_control & load_index.bit(0).ne(current.q());
         let from_slot = answered.q() & has_message.q();
         let (no_kind, load_id) = (b.zero(KIND_BITS), load.field("id"));
         let load_exclusive = load.field("exclusive");
-        b.when(serving & answer, || {
+        let empty = |id, exclusive, control, index| {
+            request(
+                b.bit(false),
+                no_kind,
+                b.zero(BEAT_BITS),
+                id,
+                exclusive,
+                control,
+                index,
+            );
+        };
+        b.when(serving & consumed.q(), || {
+            consumed.set(b.bit(false));
+            start_recall.set(b.bit(true));
+            turning.set(b.bit(true));
+        })
+        .or_when(serving & answer, || {
             b.when(any_held.q(), || start_recall.set(b.bit(true)))
                 .or_when(can_fill, || {
                     request(
@@ -311,19 +374,32 @@ impl Leaf for RxHalf {
                     try_again.set(!has & kind.q().eq_lit(RxKind::TryAgain as u128));
                 });
         })
+        .or_when(serving & overdue, || {
+            b.when(can_fill, || {
+                let other = (!current.q()).zext(INDEX_BITS);
+                empty(ahead_id.q(), ahead_exclusive.q(), b.bit(true), other);
+                ahead.set(b.bit(false));
+            });
+        })
         .or_when(serving & b.read(&self.load.valid) & can_fill, || {
             let wait = is_current & !answered.q() & !parked.q();
-            let turn = is_other & answered.q();
-            b.when(wait | turn, || {
-                parked.set(wait);
+            let next = is_other & answered.q() & !ahead.q();
+            let turn = next & !by_store;
+            b.when(wait, || {
+                parked.set(b.bit(true));
                 parked_id.set(load_id);
                 parked_exclusive.set(load_exclusive);
+            });
+            b.when(next, || {
+                ahead.set(b.bit(true));
+                ahead_id.set(load_id);
+                ahead_exclusive.set(load_exclusive);
             });
             b.when(turn, || {
                 start_recall.set(b.bit(true));
                 turning.set(b.bit(true));
             });
-            b.when(!wait & !turn, || {
+            b.when(!wait & !next, || {
                 let repeat = is_current & answered.q();
                 let beat = shape.overflow_beat(load_index);
                 request(
@@ -338,14 +414,58 @@ impl Leaf for RxHalf {
                 early.set(load_control & !repeat);
             });
         });
-        b.drive(&self.load.ready, serving & !answer & can_fill);
+        let busy = consumed.q() | answer | overdue;
+        let answering = stage.q().eq_lit(ANSWER) & !parked.q() & !ahead.q();
+        b.drive(&self.load.ready, can_fill & ((serving & !busy) | answering));
+
+        // The worker has stored to the line it was given and gives it back.
+        let event_line = (event.field("control"), event.field("index"));
+        let unasked = returned & !event.field("acknowledged") & event.field("dirty");
+        let of_current = event_line.0 & event_line.1.bit(0).eq(current.q());
+        let done_with = answered.q() & !turning.q() & by_store;
+        b.when(unasked & of_current & done_with, || {
+            consumed.set(b.bit(true));
+        });
+
+        // A reset, once no recall is out.
+        let start_all = b.var(b.bit(false));
+        b.switch(stage.q())
+            .case(RUN, || {
+                b.when(resetting & !recalling.q(), || {
+                    start_all.set(b.bit(true));
+                    stage.set(b.lit(3, ALL));
+                });
+            })
+            .case(ANSWER, || {
+                b.when(can_fill, || {
+                    b.when(parked.q(), || {
+                        let line = current.q().zext(INDEX_BITS);
+                        empty(parked_id.q(), parked_exclusive.q(), b.bit(true), line);
+                        parked.set(b.bit(false));
+                    })
+                    .or_when(ahead.q(), || {
+                        let line = (!current.q()).zext(INDEX_BITS);
+                        empty(ahead_id.q(), ahead_exclusive.q(), b.bit(true), line);
+                        ahead.set(b.bit(false));
+                    })
+                    .or_when(b.read(&self.load.valid), || {
+                        empty(load_id, load_exclusive, load_control, load_index);
+                    })
+                    .otherwise(|| {
+                        start_recall.set(b.bit(true));
+                        stage.set(b.lit(3, LAST));
+                    });
+                });
+            })
+            .case(CLEARED, || {
+                b.when(!resetting, || stage.set(b.lit(3, RUN)));
+            });
 
         // A line given back unasked is no longer held; while recalls are out, only their
         // acknowledgements count.
-        let event_line = (event.field("control"), event.field("index"));
         let counts = recalling.q().mux(
             event.field("acknowledged"),
-            !event.field("acknowledged") & !start_recall.get(),
+            !event.field("acknowledged") & !start_recall.get() & !start_all.get(),
         );
         b.when(returned & counts, || {
             held.clear(b, event_line.0, event_line.1)
@@ -362,6 +482,12 @@ impl Leaf for RxHalf {
         b.when(start_recall.get(), || {
             recalling.set(b.bit(true));
             control_left.set(held.control.q());
+            next_overflow.set(b.zero(INDEX_BITS));
+        });
+        b.when(start_all.get(), || {
+            recalling.set(b.bit(true));
+            held.set_all(b);
+            control_left.set(b.lit(2, 3));
             next_overflow.set(b.zero(INDEX_BITS));
         });
         let overflow_left = next_overflow.q().ne(held.overflow_end.q());
@@ -404,7 +530,22 @@ impl Leaf for RxHalf {
                 turning.set(b.bit(false));
                 current.set(!current.q());
                 answered.set(b.bit(false));
-                parked.set(b.bit(true));
+                // By load, the acknowledgement is the load that waits next.
+                parked.set(ahead.q());
+                parked_id.set(ahead_id.q());
+                parked_exclusive.set(ahead_exclusive.q());
+                ahead.set(b.bit(false));
+                free_valid.set(has_message.q());
+                free_slot.set(slot.q());
+                has_message.set(b.bit(false));
+            });
+            b.when(stage.q().eq_lit(ALL), || stage.set(b.lit(3, ANSWER)));
+            b.when(stage.q().eq_lit(LAST), || {
+                stage.set(b.lit(3, CLEARED));
+                current.set(b.bit(false));
+                answered.set(b.bit(false));
+                consumed.set(b.bit(false));
+                closing.set(b.zero(2));
                 free_valid.set(has_message.q());
                 free_slot.set(slot.q());
                 has_message.set(b.bit(false));
@@ -444,8 +585,9 @@ impl Leaf for RxHalf {
         b.drive(&self.free.valid, free_valid.q());
         b.drive(&self.free.payload, free_slot.q());
         b.drive(&self.waiting, waiting);
+        b.drive(&self.cleared, stage.q().eq_lit(CLEARED));
         let pulses: Vec<_> = events.iter().map(|(name, reg)| (*name, reg.q())).collect();
         b.drive(&self.events, b.pack::<RxHalfEvents>(&pulses));
     }
 }
-leaf!(impl[] RxHalf { load, fill, recall, free, waiting, events });
+leaf!(impl[] RxHalf { load, fill, recall, free, waiting, cleared, events });

@@ -10,6 +10,10 @@
 //! Eager: only `T0` is used. It sends when it comes back by itself, valid and with the sequence
 //! number that is due; overflow lines that it needs and that the host may hold, or that never came,
 //! are recalled, which finds them wherever they are. A load of `T0` that follows is filled once the message was read.
+//!
+//! A reset lets the message under way end, recalls every line, answers the loads that
+//! came until then with zeros, recalls these lines again and forgets everything. While it rests, it
+//! sends SYSTEM_ERR for each session that the worker left behind.
 //! Reference: `lauberhorn_coherence::home::TxHome`.
 //!
 //! | port | dir | type | contract |
@@ -19,11 +23,14 @@
 //! | `event` | in | flow of `LineEvent` | of every endpoint; data is in the transmit lines by then |
 //! | `done` | in | flow of requester numbers | a fill has left, all its beats |
 //! | `taken` | in | flow of endpoints | the transmit path has read the offered message |
+//! | `resetting` | in | bit | high: reset, then rest until it falls; falls only while `cleared` |
+//! | `orphan` | in | flow of `Orphan` | of every endpoint; ours only while `cleared`, none in the cycle after |
 //! | `fill` | out | stream of `FillRequest` | answers, always exclusive |
 //! | `recall` | out | stream of `RecallRequest` | only for lines whose fill has left |
 //! | `message` | out | stream of `TxMessage` | one per valid control line |
 //! | `parity` | out | bit | `q`; stable while a message is offered |
-//! | `sending` | out | bit | a message is gathered, offered or read |
+//! | `sending` | out | bit | a message is gathered, offered or read, or the half is reset |
+//! | `cleared` | out | bit | the reset has ended, the half rests |
 //! | `incomplete` | out | bit | pulse: a needed line was never written, or there is no such line |
 //!
 //! Latency: 1 cycle from the control line's `event` to `message` when the message ends in it.
@@ -32,10 +39,10 @@
 //! Errors: an incomplete reply becomes SYSTEM_ERR, an incomplete frame is dropped; a session index
 //! that no handle can have becomes an unassigned kind, which the transmit path counts as malformed.
 //! Counters: `endpoint_incomplete`.
-//! Within a cycle: `load.ready` follows from `fill.ready`.
+//! Within a cycle: `load.ready` follows from `fill.ready` and `resetting`.
 
 use super::shape::{BEAT_BITS, ENDPOINT_BITS, INDEX_BITS, SLOT_BITS, Shape};
-use super::types::{EndpointLoad, FillRequest, LineEvent, RecallRequest};
+use super::types::{EndpointLoad, FillRequest, LineEvent, Orphan, RecallRequest};
 use crate::leaf;
 use crate::rtl::{Body, Expr, Leaf, Reg};
 use crate::types::{FlowIn, HostConfig, StreamIn, StreamOut, TxMessage};
@@ -62,6 +69,13 @@ const OFFER: u128 = 4;
 const READING: u128 = 5;
 /// Forget what was kept, answer the load if there is one.
 pub(super) const TURN: u128 = 6;
+/// Reset: lines are recalled.
+pub(super) const FLUSH: u128 = 7;
+/// Reset: the loads that came are answered.
+pub(super) const ANSWER: u128 = 8;
+/// Reset: nothing is left but sessions.
+const CLEARED: u128 = 9;
+const STATE_BITS: usize = 4;
 
 /// The block.
 #[derive(LogicBlock, Default)]
@@ -80,6 +94,10 @@ pub struct TxHalf {
     pub done: FlowIn<Bits<6>>,
     /// Messages that were read.
     pub taken: FlowIn<Bits<5>>,
+    /// The endpoint is taken from its worker.
+    pub resetting: Signal<In, Bit>,
+    /// Sessions to be answered with SYSTEM_ERR.
+    pub orphan: FlowIn<Orphan>,
     /// Answers.
     pub fill: StreamOut<FillRequest>,
     /// Lines wanted back.
@@ -92,6 +110,8 @@ pub struct TxHalf {
     pub sending: Signal<Out, Bit>,
     /// Pulse: a message lacked a line.
     pub incomplete: Signal<Out, Bit>,
+    /// The reset has ended.
+    pub cleared: Signal<Out, Bit>,
     _endpoint: usize,
     _shape: Shape,
 }
@@ -111,6 +131,11 @@ impl TxHalf {
 fn one_hot_line<'b>(b: &'b Body, index: Expr<'b>, lines: usize) -> Expr<'b> {
     let place: Vec<_> = (0..lines).map(|n| index.eq_lit(n as u128)).collect();
     b.cat_le(&place)
+}
+
+/// One bit per control line, that of `index` set.
+fn one_hot_parity<'b>(b: &'b Body, index: Expr<'b>) -> Expr<'b> {
+    b.cat(&[index.bit(0), !index.bit(0)])
 }
 
 /// Lines whose content the card keeps.
@@ -134,8 +159,8 @@ impl<'b> Present<'b> {
 
     fn set(&self, b: &'b Body, control: Expr<'b>, index: Expr<'b>) {
         b.when(control, || {
-            let place = b.cat(&[index.bit(0), !index.bit(0)]);
-            self.control.set(self.control.next() | place);
+            self.control
+                .set(self.control.next() | one_hot_parity(b, index));
         })
         .otherwise(|| {
             let place = one_hot_line(b, index, self.overflow.q().width());
@@ -194,7 +219,7 @@ impl TxHalf {
 
 impl Leaf for TxHalf {
     fn combinational(&self) -> &'static [&'static str] {
-        &["load$ready <- fill$ready"]
+        &["load$ready <- fill$ready", "load$ready <- resetting"]
     }
 
     #[allow(
@@ -227,8 +252,14 @@ impl Leaf for TxHalf {
         b.unused(load.field("exclusive"));
         let (load_control, load_index) = (load.field("control"), load.field("index"));
 
-        let state = b.reg("state_q", 3);
-        let go = |next: u128| state.set(b.lit(3, next));
+        let state = b.reg("state_q", STATE_BITS);
+        let go = |next: u128| state.set(b.lit(STATE_BITS, next));
+        let resetting = b.read(&self.resetting);
+        let orphan = b.read(&self.orphan.payload);
+        let orphaned = b.wire(
+            "orphaned",
+            b.read(&self.orphan.valid) & orphan.field("endpoint").eq_lit(self._endpoint as u128),
+        );
         let parity = b.reg("parity_q", 1);
         let sequence = b.reg("sequence_q", 8);
         let waiting_id = b.reg_data("waiting_id_q", 8);
@@ -243,6 +274,11 @@ impl Leaf for TxHalf {
         b.when(returned & !event_control, || {
             held.set(held.next() & !one_hot_line(b, event_index, lines));
         });
+        // In a reset: control lines still to be recalled, and those that were filled meanwhile.
+        let control_left = b.reg("control_left_q", 2);
+        let refilled = b.reg("refilled_q", 2);
+        let every_line = b.reg("every_line_q", 1);
+        let clear = b.reg("clear_q", 1);
 
         // Fill request register, count of fills that have not left the line port.
         let fill_valid = b.reg("fill_valid_q", 1);
@@ -293,6 +329,21 @@ impl Leaf for TxHalf {
             "event_kept",
             present.get(b, event_control, event_index) | dirty,
         );
+        let recall = |control, index| {
+            recall_valid.set(b.bit(true));
+            recall_control.set(control);
+            recall_index.set(index);
+        };
+        let flush = |every: bool, control| {
+            every_line.set(b.bit(every));
+            control_left.set(control);
+            next_line.set(b.zero(INDEX_BITS));
+            needed.set(b.lit(INDEX_BITS, lines as u128));
+            recalled.set(b.zero(INDEX_BITS));
+            back.set(b.zero(INDEX_BITS));
+            go(FLUSH);
+        };
+        let index_bits = lines.next_power_of_two().ilog2() as usize;
         let take_header = || {
             let (sent_kind, sent_length) = (header.field("kind"), header.field("length_bytes"));
             let index = header.field("session");
@@ -315,7 +366,7 @@ impl Leaf for TxHalf {
         let given = returned & dirty & event_control & !event_index.bit(0);
         b.switch(state.q())
             .case(IDLE, || {
-                b.when(b.read(&self.load.valid) & can_fill, || {
+                b.when(!resetting & b.read(&self.load.valid) & can_fill, || {
                     let send = load_control & load_index.bit(0).ne(parity.q()) & !eager;
                     b.when(send, || {
                         waiting_id.set(load.field("id"));
@@ -333,13 +384,12 @@ impl Leaf for TxHalf {
                         });
                     });
                 });
-                b.when(eager & given & due, take_header);
+                b.when(resetting, || flush(true, b.lit(2, 3)))
+                    .or_when(eager & given & due, take_header);
             })
             .case(CONTROL, || {
                 b.when(recall_due.q() & !fills.q().any() & can_recall, || {
-                    recall_valid.set(b.bit(true));
-                    recall_control.set(b.bit(true));
-                    recall_index.set(parity.q().zext(INDEX_BITS));
+                    recall(b.bit(true), parity.q().zext(INDEX_BITS));
                     recall_due.set(b.bit(false));
                 });
                 let ours = event_control & event_index.bit(0).eq(parity.q());
@@ -359,13 +409,10 @@ impl Leaf for TxHalf {
                 let out: Vec<_> = (0..lines)
                     .map(|n| held.q().bit(n) | !present.overflow.q().bit(n))
                     .collect();
-                let index_bits = lines.next_power_of_two().ilog2() as usize;
                 let here = eager & !b.select(&out, next_line.q().trunc(index_bits));
                 b.when(left & here, || next_line.set(next_line.q().inc()))
                     .or_when(left & can_recall & !fills.q().any(), || {
-                        recall_valid.set(b.bit(true));
-                        recall_control.set(b.bit(false));
-                        recall_index.set(next_line.q());
+                        recall(b.bit(false), next_line.q());
                         next_line.set(next_line.q().inc());
                         recalled.set(recalled.q().inc());
                     });
@@ -394,21 +441,83 @@ impl Leaf for TxHalf {
                 b.when(taken, || go(TURN));
             })
             .case(TURN, || {
-                b.when(eager, || {
-                    present.clear(b);
-                    sequence.set(sequence.q().inc());
-                    go(IDLE);
+                b.when(clear.q(), || go(CLEARED))
+                    .or_when(eager, || {
+                        present.clear(b);
+                        sequence.set(sequence.q().inc());
+                        go(IDLE);
+                    })
+                    .or_when(can_fill, || {
+                        present.clear(b);
+                        parity.set(!parity.q());
+                        request(b.bit(false), b.zero(BEAT_BITS), waiting_id.q());
+                        go(IDLE);
+                    });
+            })
+            .case(FLUSH, || {
+                let left = next_line.q().ne(needed.q());
+                let out: Vec<_> = (0..lines).map(|n| held.q().bit(n)).collect();
+                let out = every_line.q() | b.select(&out, next_line.q().trunc(index_bits));
+                b.when(control_left.q().any(), || {
+                    b.when(can_recall & !fills.q().any(), || {
+                        let second = !control_left.q().bit(0);
+                        recall(b.bit(true), second.zext(INDEX_BITS));
+                        control_left.set(b.cat(&[control_left.q().bit(1) & !second, b.bit(false)]));
+                        recalled.set(recalled.q().inc());
+                    });
                 })
-                .or_when(can_fill, || {
-                    present.clear(b);
-                    parity.set(!parity.q());
-                    request(b.bit(false), b.zero(BEAT_BITS), waiting_id.q());
+                .or_when(left & !out, || next_line.set(next_line.q().inc()))
+                .or_when(left & can_recall & !fills.q().any(), || {
+                    recall(b.bit(false), next_line.q());
+                    next_line.set(next_line.q().inc());
+                    recalled.set(recalled.q().inc());
+                });
+                b.when(returned & acknowledged, || back.set(back.q().inc()));
+                let done = !control_left.q().any() & !left & back.q().eq(recalled.q());
+                b.when(done, || {
+                    refilled.set(b.zero(2));
+                    held.set(b.zero(lines));
+                    b.when(every_line.q(), || go(ANSWER)).otherwise(|| {
+                        present.clear(b);
+                        parity.set(b.bit(false));
+                        sequence.set(b.zero(8));
+                        clear.set(b.bit(true));
+                        go(CLEARED);
+                    });
+                });
+            })
+            .case(ANSWER, || {
+                b.when(can_fill & b.read(&self.load.valid), || {
+                    request(b.bit(false), b.zero(BEAT_BITS), load.field("id"));
+                    b.when(load_control, || {
+                        refilled.set(refilled.q() | one_hot_parity(b, load_index));
+                    })
+                    .otherwise(|| held.set(held.next() | one_hot_line(b, load_index, lines)));
+                })
+                .or_when(can_fill, || flush(false, refilled.q()));
+            })
+            .case(CLEARED, || {
+                b.when(orphaned, || {
+                    kind.set(b.lit(KIND_BITS, TxKind::ErrorReply as u128));
+                    status.set(b.lit(12, AcceptStat::SystemErr as u128));
+                    length.set(b.zero(16));
+                    session.set(orphan.field("session"));
+                    generation.set(orphan.field("generation"));
+                    impossible_session.set(b.bit(false));
+                    go(OFFER);
+                })
+                .or_when(!resetting, || {
+                    clear.set(b.bit(false));
                     go(IDLE);
                 });
             })
             .default(|| go(IDLE));
         let idle = state.q().eq_lit(IDLE);
-        b.drive(&self.load.ready, idle & can_fill);
+        let answering = state.q().eq_lit(ANSWER);
+        b.drive(
+            &self.load.ready,
+            can_fill & ((idle & !resetting) | answering),
+        );
         b.when(returned & dirty, || {
             present.set(b, event_control, event_index)
         });
@@ -462,6 +571,7 @@ impl Leaf for TxHalf {
         b.drive(&self.parity, parity.q());
         b.drive(&self.sending, !idle);
         b.drive(&self.incomplete, incomplete.q());
+        b.drive(&self.cleared, state.q().eq_lit(CLEARED));
     }
 }
-leaf!(impl[] TxHalf { load, fill, recall, message, parity, sending, incomplete });
+leaf!(impl[] TxHalf { load, fill, recall, message, parity, sending, incomplete, cleared });

@@ -105,6 +105,17 @@ pub struct Assignment {
     pub length_bytes: Bits<16>,
 }
 
+/// A session whose worker is gone.
+#[derive(Copy, Clone, PartialEq, Debug, Default, LogicStruct)]
+pub struct Orphan {
+    /// Endpoint of the worker.
+    pub endpoint: Bits<5>,
+    /// Session index of the handle.
+    pub session: Bits<10>,
+    /// Generation of the handle.
+    pub generation: Bits<16>,
+}
+
 /// One-cycle pulses of an RX half.
 #[derive(Copy, Clone, PartialEq, Debug, Default, LogicStruct)]
 pub struct RxHalfEvents {

@@ -128,6 +128,11 @@ impl<const E: usize> Logic for Nic<E> {
         StreamOut::<LineRecall>::link(&mut self.recall, &mut self.host.recall);
         StreamIn::<LineRecallAck>::link(&mut self.recall_ack, &mut self.host.recall_ack);
 
+        FlowOut::<Bits<17>>::join(&mut self.registers.reset_start, &mut self.host.reset_start);
+        self.registers.reset_running.next = self.host.reset_running.val();
+        FlowOut::<Bits<5>>::join(&mut self.host.sweep, &mut self.tx.sweep);
+        StreamOut::<SessionHandle>::join(&mut self.tx.orphan, &mut self.host.orphan);
+        self.host.swept.next = self.tx.swept.val();
         FlowOut::<SessionOwner>::join(&mut self.host.session_owner, &mut self.tx.session_owner);
         StreamOut::<TxMessage>::join(&mut self.host.message, &mut self.tx.message);
         FlowOut::<Bits<16>>::join(&mut self.tx.lines_read, &mut self.host.lines_read);

@@ -274,6 +274,23 @@ pub const PROMISES: &[Promise] = &[
         ],
     ),
     promise(
+        "host/reset.rs",
+        "ResetControl",
+        "2 cycles from the last half at rest to `sweep`, 1 from `orphan` to `give`",
+        "one orphan for each message of the TX half",
+        &["host/tests/reset.rs::sessions_are_searched_for_when_both_halves_rest"],
+    ),
+    promise(
+        "net/tx/orphans.rs",
+        "Orphans",
+        "3 cycles for each session of the table that is not the endpoint's",
+        "one search at a time",
+        &[
+            "net/tx/tests/orphans.rs::a_session_of_another_takes_3_cycles",
+            "net/tx/tests/orphans.rs::every_session_of_the_endpoint_is_found_once",
+        ],
+    ),
+    promise(
         "host/router.rs",
         "LineRouter",
         "1 cycle",

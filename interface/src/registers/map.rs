@@ -88,6 +88,7 @@ registers! {
         ENABLE enable [0; 1] "Receive frames; while clear, all are ignored and not counted.";
         PROMISCUOUS promiscuous [1; 1] "Hand unicast frames for other MAC addresses to the bypass.";
         EAGER_TX eager_tx [2; 1] "Messages are sent when their control line is written back, instead of when the other one is loaded; change it only before anything was sent.";
+        STORE_ACKNOWLEDGE store_acknowledge [3; 1] "An answer is acknowledged when its control line is written back dirty, instead of when the other one is loaded; change it only before anything was loaded.";
     }
     WORKER_ENABLE worker_enable @ 0x0018 ReadWrite ZERO, "Workers that may be given calls; clearing a bit retires a waiting worker." {
         MASK mask [0; 16] "Bit i enables worker endpoint i + 1.";
@@ -109,6 +110,9 @@ registers! {
     }
     RAW_WORKER raw_worker @ 0x0030 ReadWrite ZERO, "Workers that carry bare Ethernet frames instead of calls: for measurements and for stacks of their own. While a bit is set, frames for the bypass go to those workers that wait, and none to the bypass endpoint." {
         MASK mask [0; 16] "Bit i is for worker endpoint i + 1, which must be enabled too.";
+    }
+    ENDPOINT_RESET endpoint_reset @ 0x0034 Command ZERO, "Takes endpoints from their workers: what they hold is recalled, calls they owe are answered SYSTEM_ERR, then they are as after reset. Disable the worker first." {
+        MASK mask [0; 17] "Written: bit e starts the reset of endpoint e. Read: resets that still run.";
     }
     CONFIG_LINE_BYTES config_line_bytes @ 0x0040 ReadOnly Reset::Config(ConfigField::LineBytes), "Configuration: bytes of one cache line." {
         VALUE value [0; 32] "The value.";

@@ -26,7 +26,7 @@ pub enum Access {
     ReadOnly,
     /// Reads return the value last written, unless the text says otherwise.
     ReadWrite,
-    /// A write of any value acts; reads return zero.
+    /// A write acts; reads return zero, unless the text says otherwise.
     Command,
 }
 

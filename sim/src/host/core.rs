@@ -176,9 +176,16 @@ impl Core {
         });
     }
 
-    /// Forgets the running operation; its loads still complete into the cache.
+    /// Forgets the running operation and prefetches not yet sent; loads on their way still complete
+    /// into the cache, and stores are performed.
     pub fn abandon(&mut self) {
         self.running = None;
+        self.prefetches.clear();
+    }
+
+    /// No store waits to be performed.
+    pub fn stores_are_done(&self) -> bool {
+        self.stores.is_empty()
     }
 
     /// An operation is running.
@@ -273,7 +280,9 @@ impl Core {
             return;
         }
         if let Some(running) = &mut self.running {
-            let data = self.lines.get(&line).map_or(&data, |cached| &cached.data);
+            // Without a cache a load sees what arrived: stores before it left before it.
+            let cached = self.lines.get(&line).filter(|_| self.timing.coherent);
+            let data = cached.map_or(&data, |cached| &cached.data);
             let may_write = exclusive || load.exclusive;
             running.capture(
                 line,

@@ -1,7 +1,7 @@
 //! # Interconnect
 //! Carries line messages between the cores and the card's line port with a latency and an
-//! occupancy per direction. A load never overtakes what the host sent earlier about the same line,
-//! nor an acknowledgement a writeback of it, as a directory keeps it; all else overtakes freely.
+//! occupancy per direction. Nothing overtakes what the host sent earlier about the same line, as a
+//! directory keeps it; all else overtakes freely.
 //! A strictly ordered interconnect (PCIe) also keeps loads behind all earlier writes.
 
 use std::collections::VecDeque;
@@ -229,15 +229,15 @@ impl Interconnect {
         self.next_sequence += 1;
     }
 
-    /// An earlier message that must reach the card first is still under way. Loads wait for
-    /// everything earlier about their line, acknowledgements only for writebacks, writebacks for
-    /// nothing: what frees the card's resources never waits for a request for them.
+    /// An earlier message that must reach the card first is still under way: one about the same
+    /// line. A writeback has none: the line was filled before. The card takes loads whatever else it
+    /// waits for, so that waiting for one comes to an end.
     fn is_blocked(&self, channel_idx: usize) -> bool {
         let head = &self.channels[channel_idx].queue[0];
         let address = head.message.address();
         let ahead: &[usize] = match channel_idx {
             LOAD => &[WRITEBACK, RECALL_ACK],
-            RECALL_ACK => &[WRITEBACK],
+            RECALL_ACK => &[LOAD, WRITEBACK],
             _ => &[],
         };
         ahead.iter().any(|&idx| {

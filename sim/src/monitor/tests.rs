@@ -127,6 +127,13 @@ impl Bench {
         )
     }
 
+    /// The load of R1 that acknowledges R0, and the recall with this id that follows.
+    fn acknowledge(&mut self, id: u16) -> Result<(), Rule> {
+        let [r0, r1] = Parity::BOTH.map(|parity| self.line(LineRole::RxControl(parity)));
+        self.load(8, r1, false)?;
+        self.recall(id, r0)
+    }
+
     /// Load and fill of a control line.
     fn answer(&mut self, parity: Parity, data: BeatData) -> Result<(), Rule> {
         let line = self.line(LineRole::RxControl(parity));
@@ -144,10 +151,9 @@ fn accepts_a_call_and_its_acknowledgement_and_reports_the_call_once() {
     bench
         .answer(Parity::Zero, rx_data(RxKind::Call, 5))
         .unwrap();
-    let r0 = bench.line(LineRole::RxControl(Parity::Zero));
-    bench.recall(1, r0).unwrap();
+    bench.acknowledge(1).unwrap();
     bench.ack(1, false, [0; 8]).unwrap();
-    bench.answer(Parity::One, rx_data(RxKind::Call, 6)).unwrap();
+    bench.fill(8, false, rx_data(RxKind::Call, 6)).unwrap();
     let xids: Vec<u32> = bench
         .events
         .iter()
@@ -162,22 +168,24 @@ fn accepts_a_call_and_its_acknowledgement_and_reports_the_call_once() {
 #[test]
 fn reports_a_valid_control_line_of_either_way_back() {
     let mut bench = Bench::new();
-    let t0 = bench.line(LineRole::TxControl(Parity::Zero));
+    let lines = Parity::BOTH.map(|parity| bench.line(LineRole::TxControl(parity)));
     let header = TxHeader {
         kind: TxKind::Reply,
         length_bytes: 4,
         ..TxHeader::default()
     };
-    for way in 0..2 {
-        bench.load(1, t0, true).unwrap();
-        bench.fill(1, true, [0; 8]).unwrap();
+    for (way, line) in lines.into_iter().enumerate() {
         if way == 0 {
-            bench.recall(2, t0).unwrap();
+            bench.load(1, line, true).unwrap();
+            bench.fill(1, true, [0; 8]).unwrap();
+            bench.load(1, lines[1], true).unwrap();
+            bench.recall(2, line).unwrap();
             bench.ack(2, true, words(header.encode())).unwrap();
+            bench.fill(1, true, [0; 8]).unwrap();
         } else {
             let data = words(header.encode());
             let writeback = Some(WritebackBeat {
-                address: t0,
+                address: line,
                 dirty: true,
                 data,
                 last: true,
@@ -243,17 +251,21 @@ fn stray_and_weak_fills() {
 fn stray_acknowledgement_and_reused_recall() {
     let mut bench = Bench::new();
     assert_eq!(bench.ack(9, false, [0; 8]), Err(Rule::StrayAck { id: 9 }));
-    bench.recall(9, 1).unwrap();
+    bench
+        .answer(Parity::Zero, rx_data(RxKind::Call, 1))
+        .unwrap();
+    bench.acknowledge(9).unwrap();
     assert_eq!(bench.recall(9, 2), Err(Rule::RecallIdReused { id: 9 }));
 }
 
 #[test]
 fn dirty_data_of_a_line_granted_for_reading() {
     let mut bench = Bench::new();
-    bench.load(1, 2, false).unwrap();
-    bench.fill(1, false, [0; 8]).unwrap();
-    bench.recall(1, 2).unwrap();
-    let line = LineAddress(2);
+    bench
+        .answer(Parity::Zero, rx_data(RxKind::Call, 1))
+        .unwrap();
+    bench.acknowledge(1).unwrap();
+    let line = LineAddress(bench.line(LineRole::RxControl(Parity::Zero)));
     assert_eq!(
         bench.ack(1, true, [0; 8]),
         Err(Rule::DirtyWithoutRight { line })
@@ -293,10 +305,7 @@ fn a_repeated_load_with_another_answer() {
         .answer(Parity::Zero, rx_data(RxKind::Call, 1))
         .unwrap();
     let error = bench.answer(Parity::Zero, rx_data(RxKind::Call, 2));
-    assert!(matches!(
-        error,
-        Err(Rule::AnswerChanged { endpoint: 1, .. })
-    ));
+    assert!(matches!(error, Err(Rule::Divergence(_))), "{error:?}");
 }
 
 #[test]
@@ -360,4 +369,21 @@ fn a_two_beat_line_cut_short_or_mixed() {
             ..
         })
     ));
+}
+
+#[test]
+fn bytes_behind_the_end_of_a_call() {
+    let mut bench = Bench::new();
+    bench
+        .answer(Parity::Zero, rx_data(RxKind::Call, 1))
+        .unwrap();
+    let overflow = bench.line(LineRole::RxOverflow(0));
+    bench.load(1, overflow, false).unwrap();
+    // The call ends in its control line, so this one is to be zeros.
+    let error = bench.fill(1, false, [1; 8]);
+    let Err(Rule::Divergence(divergence)) = error else {
+        panic!("{error:?}");
+    };
+    assert_eq!(divergence.endpoint, 1);
+    assert!(divergence.trace.contains("fill of R0"), "{divergence}");
 }

@@ -13,12 +13,14 @@ use std::rc::Rc;
 
 use lauberhorn_coherence::{EndpointLayout, LineRole, Parity};
 use lauberhorn_driver::bypass::Bypass;
-use lauberhorn_driver::endpoint::{EndpointError, Mode, TxMode};
+use lauberhorn_driver::endpoint::{Acknowledge, EndpointError, Mode, TxMode};
 use lauberhorn_driver::service::Services;
 use lauberhorn_driver::stack::HostStack;
 use lauberhorn_driver::worker::Worker;
 use lauberhorn_interface::NicConfig;
 use lauberhorn_interface::line::RxKind;
+use rand::Rng;
+use rand_chacha::ChaCha8Rng;
 use thiserror::Error;
 
 pub use pins::{CardFailure, NicInputs, NicOutputs, NicPins};
@@ -27,7 +29,7 @@ pub use timeline::{RpcTimes, Stage, Timeline};
 
 use crate::csr::{CsrMaster, StrayResponse};
 use crate::host::bus::{Bus, BusError};
-use crate::host::{CoreEvent, Host, HostConfig, HostError};
+use crate::host::{Core, CoreEvent, Host, HostConfig, HostError};
 use crate::lockstep::{Lockstep, SimCore};
 use crate::monitor::{LineEvent, Monitor, Violation};
 use crate::oracle::{CallId, Decision};
@@ -202,7 +204,8 @@ impl<N: NicPins> System<N> {
         let harmless = |role: LineRole| match role {
             LineRole::RxOverflow(_) | LineRole::TxOverflow(_) => true,
             LineRole::TxControl(parity) => mode.tx == TxMode::Eager && parity == Parity::Zero,
-            LineRole::RxControl(_) | LineRole::Preemption => false,
+            LineRole::RxControl(_) => mode.acknowledge == Acknowledge::Store,
+            LineRole::Preemption => false,
         };
         let layout = &self.layout;
         let lines = (0..layout.endpoints()).flat_map(|endpoint| {
@@ -233,20 +236,25 @@ impl<N: NicPins> System<N> {
     /// Starts workers on the first `count` worker endpoints.
     pub fn spawn_workers(&mut self, services: &Rc<RefCell<Services>>, mode: Mode, count: usize) {
         for endpoint in 1..=count {
-            let (services, layout) = (services.clone(), self.layout.clone());
-            let (cost, log) = (self.cost, self.stage_log.clone());
-            let mtu_bytes = self.config.mtu_bytes();
-            self.spawn(endpoint, move |core| async move {
-                let observer = WorkerObserver {
-                    core: core.clone(),
-                    endpoint,
-                    cost,
-                    log,
-                };
-                let mut worker = Worker::new(core, observer, &layout, endpoint, mtu_bytes, mode)?;
-                worker.run(&*services, |_| true).await
-            });
+            self.spawn_worker(services, mode, endpoint);
         }
+    }
+
+    /// Starts a worker on an endpoint whose core runs none.
+    pub fn spawn_worker(&mut self, services: &Rc<RefCell<Services>>, mode: Mode, endpoint: usize) {
+        let (services, layout) = (services.clone(), self.layout.clone());
+        let (cost, log) = (self.cost, self.stage_log.clone());
+        let mtu_bytes = self.config.mtu_bytes();
+        self.spawn(endpoint, move |core| async move {
+            let observer = WorkerObserver {
+                core: core.clone(),
+                endpoint,
+                cost,
+                log,
+            };
+            let mut worker = Worker::new(core, observer, &layout, endpoint, mtu_bytes, mode)?;
+            worker.run(&*services, |_| true).await
+        });
     }
 
     /// Starts the bypass with the given stack behind it, on the bypass endpoint or a raw worker.
@@ -350,6 +358,10 @@ impl<N: NicPins> System<N> {
             }
             self.last_played = Some(done);
             self.last_activity_cycle = cycle;
+        }
+        let written = inputs.register.filter(|_| outputs.csr.request_ready);
+        if let Some((access, value)) = written.and_then(|access| Some((access, access.write?))) {
+            self.monitor.register_written(access.address, value);
         }
         self.watch_lines(&inputs, &outputs)?;
         self.take_tx(&inputs, &outputs)?;
@@ -500,6 +512,11 @@ impl<N: NicPins> System<N> {
         &self.scoreboard
     }
 
+    /// What watches the card's ports.
+    pub fn monitor(&self) -> &Monitor {
+        &self.monitor
+    }
+
     /// When each RPC passed each stage.
     pub fn timeline(&self) -> &Timeline {
         &self.timeline
@@ -513,6 +530,16 @@ impl<N: NicPins> System<N> {
     /// The MAC's transmit side, to hold it.
     pub fn sink_mut(&mut self) -> &mut TxSink {
         &mut self.sink
+    }
+
+    /// A core.
+    pub fn core(&self, core_idx: usize) -> &Core {
+        self.host.core(core_idx)
+    }
+
+    /// What went in against what came out, to tell it what else may happen.
+    pub fn scoreboard_mut(&mut self) -> &mut Scoreboard {
+        &mut self.scoreboard
     }
 
     /// Ends a core's task wherever it is.

@@ -6,7 +6,6 @@ use std::net::Ipv4Addr;
 use lauberhorn_coherence::InterconnectProfile;
 use lauberhorn_driver::bringup::Settings;
 use lauberhorn_driver::bypass::BYPASS_ENDPOINT;
-use lauberhorn_driver::endpoint::TxMode;
 use lauberhorn_driver::lines::Registers;
 use lauberhorn_driver::services::{adder, echo, examples};
 use lauberhorn_driver::stack::channel;
@@ -36,7 +35,7 @@ fn settings() -> Settings {
         block_time_cycles: 3000,
         promiscuous: false,
         raw_workers: 0,
-        tx_mode: TxMode::Recall,
+        mode: Mode::RECALL,
         clear_tables: false,
     }
 }

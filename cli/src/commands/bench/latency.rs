@@ -1,4 +1,4 @@
-//! `lauberhorn bench latency`: one message at a time through an idle card, in both transmit modes.
+//! `lauberhorn bench latency`: one message at a time through an idle card, in each mode.
 
 use super::{ROUTE, echo_arguments};
 use crate::curves::{Series, plot};
@@ -33,8 +33,12 @@ const LIMIT_CYCLES: u64 = 1_000_000;
 /// Targets of the RX and TX paths, in cycles.
 const RX_TARGET_CYCLES: u64 = 16;
 const TX_TARGET_CYCLES: u64 = 14;
-/// As published, and the fast way.
-const MODES: [(&str, Mode); 2] = [("recall", Mode::PUBLISHED), ("eager", Mode::EAGER)];
+/// As published, the fast way, and that with calls acknowledged by a store.
+const MODES: [(&str, Mode); 3] = [
+    ("recall", Mode::PUBLISHED),
+    ("eager", Mode::EAGER),
+    ("store", Mode::CONSUME),
+];
 
 /// Cycles and nanoseconds of single messages, stage by stage.
 #[derive(Args)]
@@ -119,7 +123,7 @@ impl Report {
         let tx_cycles = cycles(Stage::ControlLine, Stage::WireOutFirst)?;
         self.rx_cycles = self.rx_cycles.max(rx_cycles);
         // A control line that nobody recalls waits in the card for the load that sends it.
-        if interconnect.profile().coherent || name == "eager" {
+        if interconnect.profile().coherent || name != "recall" {
             self.tx_cycles = self.tx_cycles.max(tx_cycles);
         }
         let mut curve = Curve::new();
@@ -206,7 +210,7 @@ fn plot_frames(
     let mut series: Vec<Series> = by_mode
         .iter()
         .map(|(name, curve)| Series {
-            mark: if *name == "eager" { 'e' } else { 'r' },
+            mark: name.chars().next().unwrap_or('?'),
             name: (*name).to_string(),
             points: curve
                 .iter()

@@ -10,7 +10,7 @@ use lauberhorn_interface::line::{RxHeader, RxKind, SessionHandle, TxHeader, TxKi
 
 use super::*;
 use crate::endpoint::tx::TxMessage;
-use crate::endpoint::{RxEndpoint, RxEvent, RxMode, TxEndpoint, TxMode};
+use crate::endpoint::{Mode, RxEndpoint, RxEvent, TxEndpoint, TxMode};
 use crate::lines::block_on_ready;
 use crate::testing::{image, pattern};
 
@@ -86,7 +86,7 @@ fn endpoint_receives_from_mapped_lines() {
     for (n, line) in image(header, &body).chunks(64).enumerate() {
         bench.put(2, LineRole::rx_image(Parity::Zero, n), line);
     }
-    let mut rx = RxEndpoint::new(&bench.layout, 2, RxMode::Overlapped).unwrap();
+    let mut rx = RxEndpoint::new(&bench.layout, 2, Mode::RECALL).unwrap();
     let event = run(rx.receive(&bench.lines)).unwrap();
     assert_eq!(
         event,

@@ -104,7 +104,7 @@ fn blocks(host: &Host<ENDPOINTS>) -> Vec<(String, Interpreter)> {
         fill_sources
     );
     one!(rx_recalls, tx_recalls, messages, slots, slot_return, intake);
-    one!(packets, transmit, fill_engine, recall_port, tally);
+    one!(packets, transmit, fill_engine, recall_port, tally, resets);
     each!(rx_loads, tx_loads, rx, tx);
     all
 }

@@ -2,11 +2,11 @@
 //! recalls and frees, and in which order.
 
 use super::small;
-use crate::host::rx::RxHalf;
+use crate::host::rx::{self, RxHalf};
 use crate::host::shape::Shape;
 use crate::rtl::{Dut, Interpreter, Leaf};
 use crate::testing::{Rng, rng, root_seed};
-use lauberhorn_coherence::home::{RxAction, RxContent, RxEvent, RxHome, WaitingLoad};
+use lauberhorn_coherence::home::{HomeConfig, RxAction, RxContent, RxEvent, RxHome, WaitingLoad};
 use lauberhorn_coherence::layout::LineRole;
 use lauberhorn_coherence::layout::Parity::{One, Zero};
 use lauberhorn_interface::line::RxKind;
@@ -62,6 +62,14 @@ struct Rig {
     waited: bool,
     next_slot: u64,
     ended: bool,
+    consume: bool,
+    resetting: bool,
+    /// Loads that the home knows of before the half has taken them.
+    told: usize,
+    /// A message assigned when the reset had begun.
+    late: Option<u64>,
+    /// Freed by a turn that ended in a reset; the home frees at its end.
+    freed_early: Option<u64>,
     seen: BTreeMap<&'static str, u64>,
     counted: [u64; 3],
     /// The last events and what the home did, for messages.
@@ -69,12 +77,16 @@ struct Rig {
 }
 
 impl Rig {
-    fn new(line_bytes: usize, endpoint: usize, name: &str) -> Self {
+    fn new(line_bytes: usize, endpoint: usize, consume: bool, name: &str) -> Self {
         let shape = small(line_bytes);
         let mut dut = Interpreter::new(RxHalf::new(&shape, endpoint).elaborate());
         dut.reset();
+        dut.poke_field("settings", "store_acknowledge", u64::from(consume));
         Self {
-            home: RxHome::new(shape.overflow_lines()),
+            home: RxHome::with(HomeConfig {
+                consume,
+                ..HomeConfig::new(shape.overflow_lines())
+            }),
             dut,
             shape,
             endpoint,
@@ -94,6 +106,11 @@ impl Rig {
             waited: false,
             next_slot: 0,
             ended: false,
+            consume,
+            resetting: false,
+            told: 0,
+            late: None,
+            freed_early: None,
             seen: BTreeMap::new(),
             counted: [0; 3],
             history: VecDeque::new(),
@@ -115,6 +132,7 @@ impl Rig {
 
     /// Tells the home, and expects of the hardware what the home does.
     fn tell(&mut self, event: RxEvent<Request>) {
+        let plain = !matches!(event, RxEvent::Timeout) && !self.home.is_resetting();
         let (home, actions) = self.home.step(event.clone()).unwrap_or_else(|violation| {
             panic!("cycle {}: {event:?}: {violation}", self.cycle);
         });
@@ -129,13 +147,20 @@ impl Rig {
                     self.recalls.push_back(line);
                     self.note("recall");
                 }
-                RxAction::ResetDone => unreachable!("nobody resets"),
+                RxAction::ResetDone => {
+                    self.frees.extend(self.late.take());
+                    self.note("reset");
+                }
                 RxAction::Free((slot, _)) => {
-                    self.frees.push_back(slot);
+                    match self.freed_early.take() {
+                        Some(freed) => assert_eq!(freed, slot),
+                        None => self.frees.push_back(slot),
+                    }
                     self.note("free");
                 }
                 RxAction::Fill { load, content } => {
                     let (name, content) = match content {
+                        RxContent::Empty if !plain => ("given up", Content::Kind(0)),
                         RxContent::Empty => ("empty", Content::Kind(0)),
                         RxContent::Zeros => ("zeros", Content::Kind(0)),
                         RxContent::TryAgain => ("try again", Content::Kind(1)),
@@ -174,7 +199,10 @@ impl Rig {
     }
 
     fn drive_load(&mut self) {
-        if !self.offered {
+        // The queue before the half shows what it holds; which loads a reset answers depends on it.
+        if self.resetting {
+            self.offered = !self.loads.is_empty();
+        } else if !self.offered {
             self.offered = !self.loads.is_empty() && self.rng.random_ratio(2, 3);
         }
         self.dut.poke("load$valid", u64::from(self.offered));
@@ -194,7 +222,9 @@ impl Rig {
         // A cache does not evict what it waits for.
         let here = |line: &&LineRole| !self.missing.contains(line);
         let evictable: Vec<_> = self.host.iter().filter(here).copied().collect();
-        let evict = evictions && !evictable.is_empty() && self.rng.random_ratio(1, 12);
+        // What is evicted just before a reset decides what to recall at last, it need not recall.
+        let quiet = u128::from(self.register("stage_q")) == rx::ANSWER;
+        let evict = evictions && !quiet && !evictable.is_empty() && self.rng.random_ratio(1, 12);
         let line = match (acknowledge, evict) {
             (true, _) => {
                 let at = self.rng.random_range(0..self.recalled.len());
@@ -262,6 +292,10 @@ impl Rig {
         self.dut.poke_field(&payload, "endpoint", me);
         self.dut.poke_field(&payload, "slot", slot);
         self.dut.poke_field(&payload, "length_bytes", length as u64);
+        if self.resetting {
+            self.late = Some(slot);
+            return None;
+        }
         let lines = (offset + length).div_ceil(self.shape.config().line_bytes());
         Some(RxEvent::Assign {
             request: (slot, length as u64),
@@ -271,7 +305,15 @@ impl Rig {
 
     /// The end of a wait without message, in the cycle in which the half decides it.
     fn ending(&mut self, assigned: bool) -> Option<RxEvent<Request>> {
-        let decided = self.register("parked_q") == 1
+        let can_fill = self.register("fill_valid_q") == 0 || self.dut.peek("fill$ready") == 1;
+        let ahead = self.register("ahead_q") == 1 && self.register("answered_q") == 1;
+        let busy = self.register("recalling_q") + self.register("consumed_q");
+        let room = can_fill && self.register("fills_q") < 32;
+        if ahead && self.register("expired_q") == 1 && busy == 0 && room && !self.resetting {
+            return Some(RxEvent::Timeout);
+        }
+        let decided = !self.resetting
+            && self.register("parked_q") == 1
             && self.register("closing_q") == 3
             && self.register("recalling_q") == 0
             && self.register("has_message_q") == 0
@@ -284,8 +326,42 @@ impl Rig {
         })
     }
 
+    /// Starts a reset now and then, where the half has not just decided something that the home was
+    /// told; ends it when the half rests.
+    fn drive_reset(&mut self, traffic: bool) {
+        if self.resetting && self.dut.peek("cleared") == 1 && self.rng.random_ratio(1, 8) {
+            self.resetting = false;
+        } else if traffic && !self.resetting && self.rng.random_ratio(1, 600) {
+            let answered = self.register("has_message_q") == 1 || self.register("closing_q") == 3;
+            let pending = self.register("parked_q") == 1 && answered;
+            let recalling = self.register("recalling_q") == 1;
+            let back = recalling && self.home.recalled().is_empty();
+            let busy = (pending && !recalling) || back || self.register("consumed_q") == 1;
+            if !busy && self.dut.peek("cleared") == 0 {
+                self.resetting = true;
+                self.tell(RxEvent::Reset);
+            }
+        }
+        self.dut.poke("resetting", u64::from(self.resetting));
+    }
+
+    /// The last line of a reset comes back: what has been loaded until then counts.
+    fn tell_loads(&mut self, event: Option<&RxEvent<Request>>) {
+        let last = self.home.recalled().rx_lines().count() == 1;
+        let ack = matches!(event, Some(RxEvent::RecallAck(_)));
+        if ack && last && self.home.recalls_every_line() {
+            for load in self.loads.iter().copied().collect::<Vec<_>>() {
+                self.tell(RxEvent::Load(load));
+            }
+            self.told = self.loads.len();
+        }
+    }
+
     fn step(&mut self, traffic: bool) {
-        if traffic && self.loads.len() < 3 && self.rng.random_ratio(1, 6) {
+        self.drive_reset(traffic);
+        let stage = u128::from(self.register("stage_q"));
+        let all_back = (rx::ALL..=rx::ANSWER).contains(&stage) && !self.home.recalls_every_line();
+        if traffic && !all_back && self.loads.len() < 3 && self.rng.random_ratio(1, 6) {
             self.new_load();
         }
         if self.cycle % 200 == 0 {
@@ -310,6 +386,9 @@ impl Rig {
         let taken = self.offered && self.dut.peek("load$ready") == 1;
         let load = taken.then(|| self.loads.pop_front().expect("one is offered"));
         self.offered &= !taken;
+        let load = load.filter(|_| self.told == 0);
+        self.told -= usize::from(taken && self.told > 0);
+        self.tell_loads(event.as_ref());
         let events = [ending, assignment, load.map(RxEvent::Load), event];
         events
             .into_iter()
@@ -340,6 +419,7 @@ impl Rig {
             let mut field = |name: &str| self.dut.peek_field("fill$payload", name);
             assert_eq!(field("requester"), self.endpoint as u64);
             assert_eq!(field("from_transmit"), 0);
+            assert_eq!(field("exclusive"), u64::from(self.consume));
             let (slot, beat) = (field("slot"), field("beat"));
             let inside = beat == 0 || beat < field("beats");
             let content = match (field("from_slot") == 1, inside) {
@@ -372,7 +452,12 @@ impl Rig {
         }
         if self.leaves("free") {
             let slot = self.dut.peek("free$payload");
-            assert_eq!(Some(slot), self.frees.pop_front(), "cycle {cycle}");
+            match self.frees.pop_front() {
+                None if self.home.is_resetting() => {
+                    assert_eq!(self.freed_early.replace(slot), None, "cycle {cycle}");
+                }
+                expected => assert_eq!(Some(slot), expected, "cycle {cycle}"),
+            }
         }
         for (count, name) in self
             .counted
@@ -384,14 +469,17 @@ impl Rig {
     }
 
     fn at_rest(&self) -> bool {
-        let queues = self.loads.is_empty() && self.leaving.is_empty() && self.recalled.is_empty();
+        let queues = !self.resetting
+            && self.loads.is_empty()
+            && self.leaving.is_empty()
+            && self.recalled.is_empty();
         queues && self.fills.is_empty() && self.recalls.is_empty() && self.frees.is_empty()
     }
 }
 
-fn agrees(line_bytes: usize, endpoint: usize) {
-    let name = format!("rx half {line_bytes} {endpoint}");
-    let mut rig = Rig::new(line_bytes, endpoint, &name);
+fn agrees(line_bytes: usize, endpoint: usize, consume: bool) {
+    let name = format!("rx half {line_bytes} {endpoint} {consume}");
+    let mut rig = Rig::new(line_bytes, endpoint, consume, &name);
     for _ in 0..25_000 {
         rig.step(true);
     }
@@ -418,6 +506,7 @@ fn agrees(line_bytes: usize, endpoint: usize) {
         "free",
     ];
     met.push("eviction crosses recall");
+    met.extend(["reset", "given up"]);
     if endpoint > 0 {
         met.push("retire");
     }
@@ -442,22 +531,24 @@ fn agrees(line_bytes: usize, endpoint: usize) {
 
 #[test]
 fn a_worker_with_two_beat_lines_does_what_the_home_does() {
-    agrees(128, 1);
+    agrees(128, 1, false);
+    agrees(128, 1, true);
 }
 
 #[test]
 fn a_worker_with_one_beat_lines_does_what_the_home_does() {
-    agrees(64, 2);
+    agrees(64, 2, false);
+    agrees(64, 2, true);
 }
 
 #[test]
 fn the_bypass_endpoint_does_what_the_home_does() {
-    agrees(128, 0);
+    agrees(128, 0, false);
 }
 
 #[test]
 fn a_message_is_answered_in_one_cycle_and_loads_follow_in_every_cycle() {
-    let mut rig = Rig::new(128, 1, "rx half promises");
+    let mut rig = Rig::new(128, 1, false, "rx half promises");
     let dut = &mut rig.dut;
     dut.poke_field("settings", "block_time_cycles", 1_000);
     for port in ["fill$ready", "recall$ready", "free$ready", "load$valid"] {

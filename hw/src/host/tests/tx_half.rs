@@ -77,6 +77,11 @@ struct Rig {
     /// When the transmit path has read the message.
     reads: Option<u64>,
     incomplete: u64,
+    resetting: bool,
+    /// An orphan may still be given in this reset.
+    orphans: u32,
+    /// Loads that the home knows of before the half has taken them.
+    told: usize,
     seen: BTreeMap<&'static str, u64>,
 }
 
@@ -110,6 +115,9 @@ impl Rig {
             headers: [Header::default(); 2],
             reads: None,
             incomplete: 0,
+            resetting: false,
+            orphans: 0,
+            told: 0,
             seen: BTreeMap::new(),
         }
     }
@@ -154,7 +162,7 @@ impl Rig {
                     self.note(if data.written { "kept" } else { "zeros" });
                 }
                 TxAction::Offer(message) => self.expect(&message),
-                TxAction::ResetDone => unreachable!("nobody resets"),
+                TxAction::ResetDone => self.note("reset"),
             }
         }
     }
@@ -196,7 +204,10 @@ impl Rig {
     }
 
     fn drive_load(&mut self) {
-        if !self.offered {
+        // The queue before the half shows what it holds; which loads a reset answers depends on it.
+        if self.resetting {
+            self.offered = !self.loads.is_empty();
+        } else if !self.offered {
             self.offered = !self.loads.is_empty() && self.rng.random_ratio(2, 3);
         }
         self.dut.poke("load$valid", u64::from(self.offered));
@@ -269,7 +280,9 @@ impl Rig {
         // Which lines are there is settled in one step in the home, one by one in the half.
         let state = u128::from(self.register("state_q"));
         let gathering = (tx::SIZE..=tx::OVERFLOW).contains(&state);
-        let quiet = state == tx::TURN || (self.eager && gathering);
+        let last = state == tx::FLUSH && self.register("every_line_q") == 0;
+        let refilled = state == tx::ANSWER || last;
+        let quiet = state == tx::TURN || (self.eager && gathering) || refilled;
         let acknowledge = !self.recalled.is_empty() && self.rng.random_ratio(1, 4);
         // A cache does not evict what it waits for.
         let waited = |line: &&LineRole| self.loads.iter().any(|load| load.line == **line);
@@ -327,8 +340,56 @@ impl Rig {
         u128::from(self.register("state_q")) == tx::TURN && (self.eager || fills)
     }
 
+    /// Starts a reset now and then; when the half rests, gives it orphans, then lets it go.
+    fn drive_reset(&mut self, traffic: bool) {
+        self.dut.poke("orphan$valid", 0);
+        if !self.resetting && traffic && self.rng.random_ratio(1, 600) {
+            self.resetting = self.dut.peek("cleared") == 0;
+            self.orphans = self.rng.random_range(0..3);
+        } else if self.resetting && self.dut.peek("cleared") == 1 && self.rng.random_ratio(1, 4) {
+            self.resetting = self.orphans > 0;
+            if self.resetting {
+                self.orphans -= 1;
+                let session = self.rng.random_range(0..0x400);
+                let generation = self.rng.random_range(0..0x1_0000);
+                self.dut.poke("orphan$valid", 1);
+                for (field, value) in [
+                    ("endpoint", ENDPOINT as u64),
+                    ("session", session),
+                    ("generation", generation),
+                ] {
+                    self.dut.poke_field("orphan$payload", field, value);
+                }
+                let status = AcceptStat::SystemErr as u64;
+                self.offers
+                    .push_back((ERROR_REPLY, status, session, generation, 0));
+                self.note("orphan");
+            }
+        }
+        self.dut.poke("resetting", u64::from(self.resetting));
+        if self.resetting && self.register("state_q") == 0 {
+            self.tell(TxEvent::Reset);
+        }
+    }
+
+    /// The last line of a reset comes back: what has been loaded until then counts.
+    fn tell_loads(&mut self, event: Option<&TxEvent<Written>>) {
+        let last = self.home.recalled().tx_lines().count() == 1;
+        let ack = matches!(event, Some(TxEvent::RecallAck(..)));
+        if ack && last && self.home.recalls_every_line() {
+            for load in self.loads.iter().copied().collect::<Vec<_>>() {
+                self.tell(TxEvent::Load(load));
+            }
+            self.told = self.loads.len();
+        }
+    }
+
     fn step(&mut self, traffic: bool) {
-        if traffic && self.loads.len() < 3 && self.rng.random_ratio(1, 5) {
+        self.drive_reset(traffic);
+        let state = u128::from(self.register("state_q"));
+        let flushing = (tx::FLUSH..=tx::ANSWER).contains(&state);
+        let all_back = flushing && !self.home.recalls_every_line();
+        if traffic && !all_back && self.loads.len() < 3 && self.rng.random_ratio(1, 5) {
             self.new_load();
         }
         self.drive_load();
@@ -351,8 +412,12 @@ impl Rig {
         if self.offered && self.dut.peek("load$ready") == 1 {
             let load = self.loads.pop_front().expect("one is offered");
             self.offered = false;
-            self.tell(TxEvent::Load(load));
+            match self.told {
+                0 => self.tell(TxEvent::Load(load)),
+                _ => self.told -= 1,
+            }
         }
+        self.tell_loads(event.as_ref());
         if let Some(event) = event {
             self.tell(event);
         }
@@ -408,7 +473,10 @@ impl Rig {
     }
 
     fn at_rest(&self) -> bool {
-        let queues = self.loads.is_empty() && self.leaving.is_empty() && self.recalled.is_empty();
+        let queues = !self.resetting
+            && self.loads.is_empty()
+            && self.leaving.is_empty()
+            && self.recalled.is_empty();
         let done = self.fills.is_empty() && self.recalls.is_empty() && self.offers.is_empty();
         queues && done && self.home.is_idle() && self.reads.is_none()
     }
@@ -440,6 +508,8 @@ fn agrees(line_bytes: usize, eager: bool) {
         "complete",
         "incomplete",
         "dropped frame",
+        "reset",
+        "orphan",
     ] {
         assert!(
             rig.seen.contains_key(what),

@@ -7,6 +7,7 @@
 //! message ─▶ admit ─▶ gather (body, checksum) ─────────────▶ emit ─▶ mac
 //! reply  ──▶   │ └──▶ header builder ─────────────────────────▲
 //!              └ sessions (check and free) ─▶ neighbours ──────┘
+//! sweep ─▶ orphans ─▶ orphan
 //! ```
 //!
 //! Timing, in cycles from `message.valid` of a message of `n` beats, nothing else under way:
@@ -36,6 +37,7 @@ pub mod gather;
 pub mod header;
 pub mod model;
 pub mod neighbours;
+pub mod orphans;
 pub mod sessions;
 pub mod types;
 
@@ -54,6 +56,7 @@ use header::HeaderBuilder;
 use lauberhorn_interface::NicConfig;
 use lauberhorn_interface::line::TxKind;
 use neighbours::NeighbourTable;
+use orphans::Orphans;
 use rust_hdl::prelude::*;
 use sessions::SessionTable;
 
@@ -85,6 +88,12 @@ pub struct TxPath {
     pub session_owner: FlowIn<SessionOwner>,
     /// Free sessions.
     pub session: StreamOut<SessionHandle>,
+    /// Endpoint whose worker is gone.
+    pub sweep: FlowIn<Bits<5>>,
+    /// Sessions that it left behind.
+    pub orphan: StreamOut<SessionHandle>,
+    /// There are no more of them.
+    pub swept: Signal<Out, Bit>,
     /// Writes the neighbour table.
     pub neighbours: FlowIn<NeighbourWrite>,
     /// Reads an entry of the neighbour table.
@@ -101,6 +110,7 @@ pub struct TxPath {
     pub events: Signal<Out, TxEvents>,
     admit: Admit,
     session_table: SessionTable,
+    orphans: Orphans,
     neighbour_table: NeighbourTable,
     gather: Gather,
     header: HeaderBuilder,
@@ -113,6 +123,7 @@ impl TxPath {
         Self {
             admit: Admit::new(config),
             session_table: SessionTable::new(config.sessions()),
+            orphans: Orphans::new(config.sessions()),
             neighbour_table: NeighbourTable::new(config.neighbour_entries()),
             gather: Gather::new(config),
             ..Self::default()
@@ -128,6 +139,7 @@ impl Logic for TxPath {
             clock,
             admit,
             session_table,
+            orphans,
             neighbour_table,
             gather,
             header,
@@ -135,6 +147,7 @@ impl Logic for TxPath {
         );
         self.admit.reset.next = self.reset.val();
         self.session_table.reset.next = self.reset.val();
+        self.orphans.reset.next = self.reset.val();
         self.neighbour_table.reset.next = self.reset.val();
         self.gather.reset.next = self.reset.val();
         self.header.reset.next = self.reset.val();
@@ -151,6 +164,11 @@ impl Logic for TxPath {
         FlowIn::<SessionOpen>::link(&mut self.session_open, &mut self.session_table.open);
         FlowIn::<SessionOwner>::link(&mut self.session_owner, &mut self.session_table.owner);
         StreamOut::<SessionHandle>::link(&mut self.session, &mut self.session_table.session);
+        FlowIn::<Bits<5>>::link(&mut self.sweep, &mut self.orphans.sweep);
+        self.session_table.probe.next = self.orphans.probe.val();
+        self.orphans.probed.next = self.session_table.probed.val();
+        StreamOut::<SessionHandle>::link(&mut self.orphan, &mut self.orphans.orphan);
+        self.swept.next = self.orphans.swept.val();
         self.free_sessions.next = self.session_table.free_sessions.val();
         FlowOut::<types::SessionCheck>::join(&mut self.admit.check, &mut self.session_table.check);
         self.admit.verdict.next = self.session_table.verdict.val();
@@ -188,6 +206,7 @@ pub fn designs() -> Vec<Design> {
     let jumbo = NicConfig::eci_16_jumbo();
     vec![
         Design::leaf("tx_sessions", SessionTable::new(eci.sessions())),
+        Design::leaf("tx_orphans", Orphans::new(eci.sessions())),
         Design::leaf("tx_sessions_1024", SessionTable::new(1024)),
         Design::leaf(
             "tx_neighbours",

@@ -12,6 +12,7 @@
 //! | `owner` | binds an open session to an endpoint; the session's current generation is recorded with it; counts for a `check` 2 cycles later |
 //! | `check` | at most one in three cycles; refused unless index, generation and endpoint agree |
 //! | `verdict` | two cycles after `check`, for one cycle |
+//! | `probe`, `probed` | whose session this is; 2 cycles after `probe` |
 //! | `free_sessions` | how many `session` still has |
 //!
 //! Each index has one generation memory, written only by the free (and the sweep after reset), and
@@ -24,7 +25,7 @@
 //! Backpressure: on `session` only.
 //! Reset: every session is free.
 
-use super::types::{SessionCheck, SessionVerdict};
+use super::types::{Ownership, SessionCheck, SessionVerdict};
 use crate::leaf;
 use crate::rtl::{Body, Leaf, MemoryStyle, Value};
 use crate::types::{FlowIn, Peer, SessionHandle, SessionOpen, SessionOwner, StreamOut};
@@ -45,6 +46,10 @@ pub struct SessionTable {
     pub check: FlowIn<SessionCheck>,
     /// Answer to `check`.
     pub verdict: Signal<Out, SessionVerdict>,
+    /// Session to be looked up.
+    pub probe: Signal<In, Bits<10>>,
+    /// Whose it is.
+    pub probed: Signal<Out, Ownership>,
     /// Free sessions.
     pub session: StreamOut<SessionHandle>,
     /// Free sessions left.
@@ -113,6 +118,21 @@ impl Leaf for SessionTable {
                 sweeping.mux(unbound, b.cat(&[bind_endpoint.q(), bind_generation])),
             );
         });
+
+        // Look up: read, then compare.
+        let probe = b.read(&self.probe);
+        if bits < 10 {
+            b.unused(probe.slice(bits, 10 - bits));
+        }
+        let probe_binding = bindings.read(b.bit(true), probe.trunc(bits));
+        let probe_generation = generations.read(b.bit(true), probe.trunc(bits));
+        let probed = b.reg_of::<Ownership>("probed_q");
+        probed.set(b.pack::<Ownership>(&[
+            ("bound", probe_binding.trunc(16).eq(probe_generation)),
+            ("endpoint", probe_binding.slice(16, 5)),
+            ("generation", probe_generation),
+        ]));
+        b.drive(&self.probed, probed.q());
 
         // Check, first cycle: read.
         let read_valid = b.reg("read_valid_q", 1);
@@ -217,4 +237,4 @@ impl Leaf for SessionTable {
         );
     }
 }
-leaf!(impl[] SessionTable { verdict, session, free_sessions });
+leaf!(impl[] SessionTable { verdict, probed, session, free_sessions });

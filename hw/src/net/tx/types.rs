@@ -8,6 +8,20 @@
 use crate::types::Peer;
 use rust_hdl::prelude::*;
 
+/// Width of a session's index.
+pub const SESSION_BITS: usize = 10;
+
+/// Whose a session is.
+#[derive(Copy, Clone, PartialEq, Debug, Default, LogicStruct)]
+pub struct Ownership {
+    /// It is open and an endpoint serves it.
+    pub bound: Bit,
+    /// That endpoint.
+    pub endpoint: Bits<5>,
+    /// Its generation.
+    pub generation: Bits<16>,
+}
+
 /// Asks whether a handle names an open session of an endpoint; if it does, the session is freed.
 #[derive(Copy, Clone, PartialEq, Debug, Default, LogicStruct)]
 pub struct SessionCheck {

@@ -1,4 +1,5 @@
 mod neighbours;
+mod orphans;
 mod path;
 mod promises;
 mod rig;
