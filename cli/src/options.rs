@@ -52,6 +52,17 @@ pub enum Transmit {
     Store,
 }
 
+impl Transmit {
+    /// What the driver does.
+    pub fn mode(self) -> Mode {
+        match self {
+            Self::Recall => Mode::RECALL,
+            Self::Eager => Mode::EAGER,
+            Self::Store => Mode::CONSUME,
+        }
+    }
+}
+
 /// The card and the host around it.
 #[derive(Args)]
 pub struct CardOptions {
@@ -84,11 +95,7 @@ impl CardOptions {
             stand.card = "eci-16-jumbo".to_string();
         }
         stand.workers = self.cores;
-        stand.mode = match self.tx {
-            Transmit::Recall => Mode::RECALL,
-            Transmit::Eager => Mode::EAGER,
-            Transmit::Store => Mode::CONSUME,
-        };
+        stand.mode = self.tx.mode();
         stand.address = self.ip;
         stand.seed = self.seed;
         stand

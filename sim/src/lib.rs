@@ -1,6 +1,7 @@
 //! Cycle-accurate simulation of the card, its wire and its host.
 
 mod channel;
+pub mod chart;
 pub mod conformance;
 pub mod csr;
 pub mod host;

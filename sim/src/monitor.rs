@@ -166,6 +166,7 @@ pub struct Monitor {
     ack: Option<OpenLine>,
     endpoints: Vec<RxState>,
     replay: Replay,
+    messages: Option<Vec<(u64, PortMessage)>>,
 }
 
 fn is_unstable<T: PartialEq>(before: &Option<T>, taken: bool, now: &Option<T>) -> bool {
@@ -190,7 +191,18 @@ impl Monitor {
             fill: None,
             writeback: None,
             ack: None,
+            messages: None,
         }
+    }
+
+    /// Keeps every message from now on.
+    pub fn record_messages(&mut self) {
+        self.messages = Some(Vec::new());
+    }
+
+    /// The messages kept so far, with the cycle in which the last beat of each crossed; ends keeping.
+    pub fn take_messages(&mut self) -> Vec<(u64, PortMessage)> {
+        self.messages.take().unwrap_or_default()
     }
 
     /// No load, recall or partial line is outstanding, apart from loads that the card may defer.
@@ -224,9 +236,11 @@ impl Monitor {
     }
 
     fn conforms(&mut self, cycle: u64, message: PortMessage) -> Result<(), Rule> {
-        self.replay
-            .message(cycle, &message)
-            .map_err(|divergence| Rule::Divergence(Box::new(divergence)))
+        let outcome = self.replay.message(cycle, &message);
+        if let Some(messages) = &mut self.messages {
+            messages.push((cycle, message));
+        }
+        outcome.map_err(|divergence| Rule::Divergence(Box::new(divergence)))
     }
 
     /// Checks the transmit stream of a cycle.

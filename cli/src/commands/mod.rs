@@ -1,6 +1,7 @@
 //! The subcommands.
 
 mod bench;
+mod chart;
 mod check;
 mod demo;
 mod regs;
@@ -16,6 +17,7 @@ pub enum Command {
     Demo(demo::Demo),
     Tap(tap::TapCommand),
     Bench(bench::Bench),
+    Chart(chart::Chart),
     Check(check::Check),
     Verilog(verilog::VerilogCommand),
     Regs(regs::Regs),
@@ -30,6 +32,7 @@ impl Command {
             Self::Demo(command) => command.run(),
             Self::Tap(command) => command.run(),
             Self::Bench(command) => command.run(),
+            Self::Chart(command) => command.run(),
             Self::Check(command) => command.run(),
             Self::Verilog(command) => command.run(),
             Self::Regs(command) => command.run(),

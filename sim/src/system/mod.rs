@@ -517,6 +517,11 @@ impl<N: NicPins> System<N> {
         &self.monitor
     }
 
+    /// The same, to be told what to keep.
+    pub fn monitor_mut(&mut self) -> &mut Monitor {
+        &mut self.monitor
+    }
+
     /// When each RPC passed each stage.
     pub fn timeline(&self) -> &Timeline {
         &self.timeline
