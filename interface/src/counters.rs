@@ -74,7 +74,7 @@ counters! {
         RxDropRpcMalformed rx_drop_rpc_malformed "Dropped: the RPC header runs past the datagram.";
         RxDropNoSlot rx_drop_no_slot "Dropped: no packet buffer slot was free for the call.";
         RxDropNoSession rx_drop_no_session "Dropped: no session was free for the call.";
-        RxDropBypassFull rx_drop_bypass_full "Dropped: no packet buffer slot was free for the bypass frame.";
+        RxDropBypassFull rx_drop_bypass_full "Dropped: no room for the bypass frame, as the host takes them too slowly.";
         RxDropReplyQueueFull rx_drop_reply_queue_full "Dropped: the queue of replies made by the card was full.";
     }
     Total {

@@ -1,23 +1,23 @@
 //! # Bypass queue
-//! Holds whole frames for the bypass endpoint until they are good, then writes their line images. A
-//! frame is accepted with its last beat, when it is good, all of it was stored and a slot is free; else
-//! the queue goes back to where the frame began. So a slot is only ever taken for a frame that will be
-//! delivered. An image may have one beat more than its frame: it is written together with the one
-//! before, or short frames could not be written as fast as they come.
+//! Holds whole frames for the bypass endpoint until they are good and there is a slot, then writes their
+//! line images. A frame is accepted with its last beat, when it is good and all of it was stored; else the
+//! queue goes back to where the frame began. So a slot is only ever taken for a frame that will be
+//! delivered, and short frames behind a long one wait in the queue, not in slots. An image may have one
+//! beat more than its frame: it is written together with the one before, or short frames could not be
+//! written as fast as they come.
 //!
 //! | port | dir | type | contract |
 //! |---|---|---|---|
 //! | `rx` | in | flow of [`ClassifiedBeat`] | beats of frames; those of the bypass count |
-//! | `bypass_slot` | in | stream of slots | free slots; ready in the cycle of acceptance |
+//! | `bypass_slot` | in | stream of slots | free slots; ready in the cycle of a frame's first write |
 //! | `write` | out | flow of [`FrameWrite`] | the line image, one write for each beat of the frame |
 //! | `frame` | out | stream of [`BypassFrame`] | a frame; not before the cycle of its last write |
 //! | `events` | out | [`BypassEvents`] | one pulse per good frame |
 //!
 //! Latency: 3 cycles from the last beat to the first write. Throughput: 1 beat/cycle in and out.
-//! Backpressure: towards `frame` it waits, towards `rx` it never stalls.
+//! Backpressure: without a slot it waits, `frame` may stall for ever, towards `rx` it never stalls.
 //! Ordering: kept. Reset: empties it.
 //! Errors: bad frames vanish here, someone else counts them. Counters: `events`.
-//! Within a cycle: `bypass_slot.ready` follows from `rx` and its own `valid`.
 
 use super::slot_writer::beat_address;
 use super::types::{BypassEvents, BypassFrame, ClassifiedBeat};
@@ -32,6 +32,7 @@ const DEPTH: usize = 512;
 /// Bytes of a frame beat that go to the next image beat.
 const CARRIED_BYTES: usize = FRAME_BODY_OFFSET;
 const KEPT_BYTES: usize = 64 - CARRIED_BYTES;
+const SLOT_BITS: usize = 10;
 
 /// The block.
 #[derive(LogicBlock, Default)]
@@ -76,27 +77,16 @@ impl BypassQueue {
 }
 
 impl Leaf for BypassQueue {
-    fn combinational(&self) -> &'static [&'static str] {
-        &[
-            "bypass_slot$ready <- bypass_slot$valid",
-            "bypass_slot$ready <- rx$payload",
-            "bypass_slot$ready <- rx$valid",
-        ]
-    }
-
     fn body(&self, b: &Body) {
         let (rx, valid) = (b.read(&self.rx.payload), b.read(&self.rx.valid));
         let (data, last) = (rx.field("frame.data"), rx.field("frame.last"));
-        let (slot, slot_there) = (
-            b.read(&self.bypass_slot.payload),
-            b.read(&self.bypass_slot.valid),
-        );
+        let length = rx.field("frame.length_bytes");
         b.unused(rx);
 
         // Storing. Pointers have a bit more than the address, to tell full from empty.
         let pointer_bits = DEPTH.ilog2() as usize + 1;
         let at_bits = pointer_bits - 1;
-        let beats = b.memory("beats", DEPTH, 513, MemoryStyle::Block);
+        let beats = b.memory("beats", DEPTH, 529, MemoryStyle::Block);
         let (committed, store) = (
             b.reg("committed_q", pointer_bits),
             b.reg("store_q", pointer_bits),
@@ -108,39 +98,30 @@ impl Leaf for BypassQueue {
         let fault = rx.field("frame.fault");
         let good = b.wire("good", comes & last & !fault.any());
         let whole = !full & !lost.q();
-        let accepted = b.wire("accepted", good & whole & slot_there);
+        let accepted = b.wire("accepted", good & whole);
         b.when(comes & !full, || {
-            beats.write(store.q().trunc(at_bits), b.cat(&[last, data]));
+            beats.write(store.q().trunc(at_bits), b.cat(&[length, last, data]));
             store.set(store.q().inc());
         });
         b.when(comes, || lost.set(!last & (lost.q() | full)));
         b.when(comes & last & !accepted, || store.set(committed.q()));
         b.when(accepted, || committed.set(store.q().inc()));
-        b.drive(&self.bypass_slot.ready, accepted);
         let events = b.reg("events_q", BypassEvents::BITS);
         events.set(b.pack::<BypassEvents>(&[("delivered", accepted), ("full", good & !accepted)]));
         b.drive(&self.events, events.q());
 
-        // One item per accepted frame; each holds a slot, so there are never more than slots.
-        let item_bits = self._slots.ilog2() as usize;
-        let items = b.memory("frames", self._slots, 26, MemoryStyle::Distributed);
-        let (item_in, item_out) = (
-            b.reg("item_in_q", item_bits + 1),
-            b.reg("item_out_q", item_bits + 1),
-        );
-        b.when(accepted, || {
-            let length = rx.field("frame.length_bytes");
-            items.write(item_in.q().trunc(item_bits), b.cat(&[length, slot]));
-            item_in.set(item_in.q().inc());
-        });
-        let item = items.read_now(item_out.q().trunc(item_bits));
-        let (slot, length) = (item.trunc(10), item.slice(10, 16));
-
         // Fetching: the RAM's output register holds the next beat.
         let head_valid = b.reg("head_valid_q", 1);
-        let done = b.reg("done_q", 1);
-        let busy = done.q() & !b.read(&self.frame.ready);
-        let moves = b.wire("moves", head_valid.q() & !busy);
+        let inside = b.reg("inside_q", 1);
+        let starts = head_valid.q() & !inside.q();
+        let slot_there = b.read(&self.bypass_slot.valid);
+        let moves = b.wire("moves", head_valid.q() & (inside.q() | slot_there));
+        b.drive(&self.bypass_slot.ready, starts);
+        let slot_q = b.reg_data("slot_q", SLOT_BITS);
+        let slot = inside
+            .q()
+            .mux(slot_q.q(), b.read(&self.bypass_slot.payload));
+        slot_q.set(slot);
         let next = !head_valid.q() | moves;
         let fetches = b.wire("fetches", next & fetch.q().ne(committed.q()));
         let head = beats.read(fetches, fetch.q().trunc(at_bits));
@@ -148,20 +129,20 @@ impl Leaf for BypassQueue {
         b.when(next, || head_valid.set(fetches));
 
         // Writing: every image beat is the rest of one frame beat and the begin of the next.
-        let (head, head_last) = (head.trunc(512), head.bit(512));
+        let (head, head_last, length) = (head.trunc(512), head.bit(512), head.slice(513, 16));
         let carried = b.reg("carried_q", 8 * CARRIED_BYTES);
         let beat = b.reg("beat_q", self._slot_beats.ilog2() as usize);
         let over = length.trunc(6).eq_lit(0) | length.trunc(6).gt(b.lit(6, KEPT_BYTES as u128));
         let spill = head.bytes(KEPT_BYTES, CARRIED_BYTES);
         let ends = b.wire("ends", moves & head_last);
         b.when(moves, || {
+            inside.set(!head_last);
             beat.set(beat.q().inc());
             carried.set(spill);
         });
         b.when(ends, || {
             beat.set(b.zero(beat.q().width()));
             carried.set(b.zero(8 * CARRIED_BYTES));
-            item_out.set(item_out.q().inc());
         });
         let (write_valid, write) = (b.reg("write_valid_q", 1), b.reg_of::<FrameWrite>("write_q"));
         write_valid.set(moves);
@@ -174,19 +155,32 @@ impl Leaf for BypassQueue {
         b.drive(&self.write.valid, write_valid.q());
         b.drive(&self.write.payload, write.q());
 
-        let frame = b.reg_of::<BypassFrame>("frame_q");
-        b.when(!busy, || done.set(ends));
+        // Frames that are written. Each holds a slot, so there are never more than slots.
+        let frame_bits = self._slots.ilog2() as usize;
+        let frames = b.memory(
+            "frames",
+            self._slots,
+            BypassFrame::BITS,
+            MemoryStyle::Distributed,
+        );
+        let (frame_in, frame_out) = (
+            b.reg("frame_in_q", frame_bits + 1),
+            b.reg("frame_out_q", frame_bits + 1),
+        );
+        let frame = b.pack::<BypassFrame>(&[("slot", slot), ("length_bytes", length)]);
         b.when(ends, || {
-            let fields = [("slot", slot), ("length_bytes", length)];
-            frame.set(b.pack::<BypassFrame>(&fields));
+            frames.write(frame_in.q().trunc(frame_bits), frame);
+            frame_in.set(frame_in.q().inc());
         });
-        b.drive(&self.frame.valid, done.q());
-        b.drive(&self.frame.payload, frame.q());
-
-        let waiting = item_in.q() - item_out.q();
-        let most = b.lit(item_bits + 1, self._slots as u128);
-        b.assert("every_waiting_frame_has_a_slot", waiting.le(most));
-        b.assert("a_beat_has_its_frame", !moves | waiting.any());
+        let waiting = frame_in.q() - frame_out.q();
+        b.drive(&self.frame.valid, waiting.any());
+        let front = frames.read_now(frame_out.q().trunc(frame_bits));
+        b.drive(&self.frame.payload, front);
+        b.when(waiting.any() & b.read(&self.frame.ready), || {
+            frame_out.set(frame_out.q().inc());
+        });
+        let most = b.lit(frame_bits + 1, self._slots as u128);
+        b.assert("every_written_frame_has_a_slot", waiting.le(most));
     }
 }
 leaf!(impl[] BypassQueue { bypass_slot, write, frame, events });

@@ -438,7 +438,9 @@ impl Bench {
         while !self.beats.is_empty() {
             self.step();
         }
-        for _ in 0..2000 + self.world.hold_cycles {
+        // Bypass frames wait for slots, at worst one after the other.
+        let waits = 1 + self.count(Counter::RxBypass);
+        for _ in 0..2000 + waits * self.world.hold_cycles {
             if self.is_quiet() {
                 break;
             }

@@ -188,7 +188,7 @@ fn scarcity_drops_and_counts_but_never_leaks_or_mixes() {
             mac_percent: 100,
             reply_percent: [2, 30, 100][round % 3],
             sessions: [3, 20][round % 2],
-            hold_cycles: 200,
+            hold_cycles: 1000,
         };
         let mut bench = Bench::new(&config, settings(&config), world, rng.random());
         let frames = hostile_frames(&mut rng, &config, 700);
