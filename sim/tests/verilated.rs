@@ -1,6 +1,8 @@
 //! The emitted Verilog through the whole flow: build, binding, waveforms, lint, and every body
 //! against its own Verilog. One binary, so that the models are linked once.
 
+#[path = "verilated/adapters.rs"]
+mod adapters;
 #[path = "verilated/chart.rs"]
 mod chart;
 #[path = "verilated/conformance.rs"]
