@@ -19,8 +19,6 @@ use lauberhorn_driver::stack::HostStack;
 use lauberhorn_driver::worker::Worker;
 use lauberhorn_interface::NicConfig;
 use lauberhorn_interface::line::RxKind;
-use rand::Rng;
-use rand_chacha::ChaCha8Rng;
 use thiserror::Error;
 
 pub use pins::{CardFailure, NicInputs, NicOutputs, NicPins};
