@@ -9,7 +9,7 @@
 //! | framing | beats of a line follow each other; `last` where the line ends |
 //! | matching | a fill answers one outstanding load, an acknowledgement one outstanding recall |
 //! | rights | a load for writing is granted; dirty data comes only from lines that were |
-//! | pairing | R0 and R1 are never both held with a message in one of them |
+//! | pairing | R0 and R1 are never both held with a message in one of them, unless the other is EMPTY and answers are acknowledged by store |
 //! | turns | a new answer meets no RX line still held |
 //! | conformance | every fill and recall follows from the homes of the lines, see [`coherence::conform`] |
 //!
@@ -166,6 +166,8 @@ pub struct Monitor {
     ack: Option<OpenLine>,
     endpoints: Vec<RxState>,
     replay: Replay,
+    /// Answers are acknowledged by store.
+    by_store: bool,
     messages: Option<Vec<(u64, PortMessage)>>,
 }
 
@@ -180,6 +182,7 @@ impl Monitor {
             beat_count: layout.line_bytes() / 64,
             endpoints: vec![RxState::default(); layout.endpoints()],
             replay: Replay::new(layout.clone()),
+            by_store: false,
             layout,
             coherent,
             previous: None,
@@ -226,6 +229,7 @@ impl Monitor {
             let eager = bits::control::EAGER_TX.get(value) == 1;
             let consume = bits::control::STORE_ACKNOWLEDGE.get(value) == 1;
             self.replay.configure(eager, consume);
+            self.by_store = consume;
         } else if register == address::ENDPOINT_RESET {
             for endpoint in 0..self.layout.endpoints() {
                 if value >> endpoint & 1 == 1 {
@@ -456,7 +460,10 @@ impl Monitor {
         if !self.coherent {
             // Nothing is held: only what is answered can be checked.
         } else if let [Some(zero), Some(one)] = &state.control {
-            if zero.kind.is_valid() || one.kind.is_valid() {
+            // Acknowledged by store, a line that was loaded early may be EMPTY beside a message.
+            let early = [zero, one].iter().any(|line| line.kind == RxKind::Empty);
+            let message = zero.kind.is_valid() || one.kind.is_valid();
+            if message && !(early && self.by_store) {
                 return Err(Rule::BothHeld { endpoint });
             }
         }
