@@ -116,7 +116,7 @@ mod tests {
     fn canonical_text_holds_facts_and_no_documentation() {
         let text = canonical_text();
         assert!(text.contains(
-            "register control 0014 RW 00000000 enable[0;1] promiscuous[1;1] eager_tx[2;1]\n"
+            "register control 0014 RW 00000000 enable[0;1] promiscuous[1;1] eager_tx[2;1] "
         ));
         assert!(text.contains("register rx_call_dispatched 0400 RO count[0;32]\n"));
         assert!(text.contains("line rx function [64;64]\n"));

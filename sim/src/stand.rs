@@ -215,10 +215,6 @@ impl Stand {
         if let Some(bus) = bus {
             system.attach_bus(bus);
         }
-        if self.prefetch_chance_65536 > 0 {
-            let seed = self.seed.child("host");
-            system.prefetch_at_random(self.prefetch_chance_65536, self.mode, seed);
-        }
         // The same services again: the registry lends itself to the workers only.
         let installed = examples(self.address)?;
         let shared = Rc::new(RefCell::new(services));
@@ -227,6 +223,10 @@ impl Stand {
         })??;
         system.spawn_workers(&shared, self.mode, self.workers);
         system.spawn_bypass(stack, BYPASS_ENDPOINT, self.mode);
+        if self.prefetch_chance_65536 > 0 {
+            let seed = self.seed.child("host");
+            system.prefetch_at_random(self.prefetch_chance_65536, self.mode, seed);
+        }
         Ok(Running {
             system,
             now,

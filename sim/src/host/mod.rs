@@ -218,7 +218,6 @@ impl Host {
             }
         }
         self.evict_at_random(cycle);
-        self.fetch_at_random();
         for core in &mut self.cores {
             let core_idx = core.core_idx();
             if let Some(reply) = core.tick(cycle, &mut self.link, &mut self.ids) {
@@ -237,7 +236,9 @@ impl Host {
         self.link.send(cycle, self.config.core.snoop_cycles, ack);
     }
 
-    fn fetch_at_random(&mut self) {
+    /// Perhaps one of the fetches that [`Host::prefetch_at_random`] allows; only cores that are `running`
+    /// something fetch.
+    pub fn fetch_at_random(&mut self, running: impl Fn(usize) -> bool) {
         let Some(prefetches) = &mut self.prefetches else {
             return;
         };
@@ -245,7 +246,7 @@ impl Host {
             return;
         }
         let chosen = prefetches.lines.iter().choose(&mut prefetches.rng);
-        if let Some(&(core_idx, line, exclusive)) = chosen {
+        if let Some(&(core_idx, line, exclusive)) = chosen.filter(|choice| running(choice.0)) {
             self.cores[core_idx].prefetch(line, exclusive);
         }
     }

@@ -196,8 +196,8 @@ impl<N: NicPins> System<N> {
         self.bus = Some(bus);
     }
 
-    /// Lets cores fetch lines without being told to, with this chance in 1/65536 per cycle: all lines
-    /// but those whose load means something to the card in this mode.
+    /// Lets the cores that run something fetch lines without being told to, with this chance in 1/65536
+    /// per cycle: all lines but those whose load means something to the card in this mode.
     pub fn prefetch_at_random(&mut self, chance_65536: u32, mode: Mode, seed: Seed) {
         let harmless = |role: LineRole| match role {
             LineRole::RxOverflow(_) | LineRole::TxOverflow(_) => true,
@@ -366,6 +366,9 @@ impl<N: NicPins> System<N> {
         if let Some((ticket, value)) = self.csr.sample(cycle, &outputs.csr)? {
             self.lockstep.register_done(cycle, ticket, value);
         }
+        // A core without software has nothing to fetch.
+        self.host
+            .fetch_at_random(|core| !self.lockstep.is_finished(core));
         let seen = match &mut self.bus {
             Some(bus) => bus.cycle(cycle, &host_line, &outputs.line)?,
             None => outputs.line,

@@ -191,7 +191,9 @@ impl Leaf for Gather {
             let next = mask & keeps.repeat(LINE_BYTES);
             masks.write(sweep.line_or(line), next & (!sweep.on).repeat(LINE_BYTES));
         });
-        b.when(keeps, || heads.write(line, head));
+        // Swept like the masks: with one address for both, synthesis takes it for a single-port memory of
+        // a depth that it has no cells for.
+        b.when(keeps | sweep.on, || heads.write(sweep.line_or(line), head));
         b.when(takes_write & legal, || {
             bytes.write_masked(line, w.field("data"), strobe);
         });
