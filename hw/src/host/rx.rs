@@ -27,7 +27,7 @@
 //! | `fill` | out | stream of `FillRequest` | answers |
 //! | `recall` | out | stream of `RecallRequest` | only for lines whose fill has left |
 //! | `free` | out | stream of slots | acknowledged messages |
-//! | `waiting` | out | bit | a message may be assigned; falls with `sending`, retirement and `resetting` in the same cycle |
+//! | `waiting` | out | bit | a message may be assigned; falls with `sending` and `resetting` in the same cycle, a cycle after retirement |
 //! | `cleared` | out | bit | the reset has ended, the half rests |
 //! | `events` | out | `RxHalfEvents` | pulses |
 //!
@@ -181,7 +181,6 @@ impl Leaf for RxHalf {
             "load$ready <- resetting",
             "waiting <- resetting",
             "waiting <- sending",
-            "waiting <- settings",
         ]
     }
 
@@ -291,9 +290,14 @@ impl Leaf for RxHalf {
             timer.set(config.field("block_time_cycles"));
             expired.set(b.bit(false));
         });
+        // A register of its own, as `waiting` of every endpoint meets in the dispatcher.
         let retire = match self._endpoint {
             0 => b.bit(false),
-            worker => config.field("worker_retire").bit(worker - 1),
+            worker => {
+                let retire = b.reg("retire_q", 1);
+                retire.set(config.field("worker_retire").bit(worker - 1));
+                retire.q()
+            }
         };
         let open = parked.q() & !has_message.q();
         b.when(open & (expired.q() | retire) & !closing.q().all(), || {
