@@ -426,7 +426,8 @@ impl Leaf for RxHalf {
         let event_line = (event.field("control"), event.field("index"));
         let unasked = returned & !event.field("acknowledged") & event.field("dirty");
         let of_current = event_line.0 & event_line.1.bit(0).eq(current.q());
-        let done_with = answered.q() & !turning.q() & by_store;
+        // Once: without coherence a store may come in pieces.
+        let done_with = answered.q() & !consumed.q() & !turning.q() & by_store;
         b.when(unasked & of_current & done_with, || {
             consumed.set(b.bit(true));
         });

@@ -59,6 +59,8 @@ struct Rig {
     /// Lines the host holds, recalls it has not answered.
     host: BTreeSet<LineRole>,
     recalled: Vec<LineRole>,
+    /// A line whose next piece comes back in the next cycle.
+    in_pieces: Option<LineRole>,
     waited: bool,
     next_slot: u64,
     ended: bool,
@@ -103,6 +105,7 @@ impl Rig {
             missing: Vec::new(),
             host: BTreeSet::new(),
             recalled: Vec::new(),
+            in_pieces: None,
             waited: false,
             next_slot: 0,
             ended: false,
@@ -191,6 +194,10 @@ impl Rig {
         if self.host.contains(&line) && self.rng.random_ratio(4, 5) {
             return;
         }
+        // A load does not overtake what was stored.
+        if self.in_pieces == Some(line) {
+            return;
+        }
         let id = self.next_id;
         self.next_id = id.wrapping_add(1);
         self.lines.insert(id, line);
@@ -218,7 +225,9 @@ impl Rig {
 
     /// Chooses what comes back in this cycle: an acknowledgement or a line the host evicts.
     fn drive_event(&mut self, evictions: bool) -> Option<RxEvent<Request>> {
-        let acknowledge = !self.recalled.is_empty() && self.rng.random_ratio(1, 4);
+        let piece = self.in_pieces.take();
+        let acknowledge =
+            piece.is_none() && !self.recalled.is_empty() && self.rng.random_ratio(1, 4);
         // A cache does not evict what it waits for.
         let here = |line: &&LineRole| !self.missing.contains(line);
         let evictable: Vec<_> = self.host.iter().filter(here).copied().collect();
@@ -226,6 +235,7 @@ impl Rig {
         let quiet = u128::from(self.register("stage_q")) == rx::ANSWER;
         let evict = evictions && !quiet && !evictable.is_empty() && self.rng.random_ratio(1, 12);
         let line = match (acknowledge, evict) {
+            _ if piece.is_some() => piece,
             (true, _) => {
                 let at = self.rng.random_range(0..self.recalled.len());
                 Some(self.recalled.swap_remove(at))
@@ -243,7 +253,11 @@ impl Rig {
         }
         self.host.remove(&line);
         let (control, index) = named(line);
-        let dirty: bool = self.rng.random();
+        let dirty = piece.is_some() || self.rng.random();
+        if self.consume && !acknowledge && dirty && control == 1 && self.rng.random() {
+            self.in_pieces = Some(line);
+            self.note("stored in pieces");
+        }
         for (field, value) in [
             ("endpoint", self.endpoint as u64),
             ("tx", 0),
@@ -509,6 +523,9 @@ fn agrees(line_bytes: usize, endpoint: usize, consume: bool) {
     met.extend(["reset", "given up"]);
     if endpoint > 0 {
         met.push("retire");
+    }
+    if consume {
+        met.push("stored in pieces");
     }
     for what in met {
         assert!(
