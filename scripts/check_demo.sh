@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Runs the demo twice on the captured session and lets tshark judge the frames that left the card.
+# Runs the demo twice on the captured session and lets tshark judge the frames that left the card; and once
+# behind the adapter to each bus, where every call must be answered too.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 work=$(mktemp -d)
@@ -10,6 +11,10 @@ fail() { printf 'check_demo: %s\n' "$*" >&2; exit 1; }
 
 for turn in 1 2; do
     ./run demo --pcap $fixture --out "$work/$turn.pcap" --json >"$work/$turn.json"
+done
+for bus in eci cxl pcie; do
+    ./run demo --pcap $fixture --interconnect $bus --bus --json >"$work/$bus.json" ||
+        fail "the demo fails behind the adapter to $bus"
 done
 cmp "$work/1.pcap" "$work/2.pcap" || fail "two runs gave different frames"
 cmp "$work/1.json" "$work/2.json" || fail "two runs gave different cycle numbers"
@@ -26,4 +31,4 @@ matched=$(read_capture -Y 'rpc.msgtyp==1 && rpc.time' | wc -l)
 [ "$calls" -gt 0 ] || fail "no calls in the capture"
 [ "$calls" -eq "$replies" ] && [ "$calls" -eq "$matched" ] ||
     fail "$calls calls, $replies replies, $matched of them matched to their call"
-printf 'demo: %s calls, every reply matched, no malformed frame, checksums right, two runs equal\n' "$calls"
+printf 'demo: %s calls, every reply matched, no malformed frame, checksums right, two runs equal, all answered behind every bus\n' "$calls"

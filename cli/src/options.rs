@@ -3,6 +3,7 @@
 use clap::{Args, ValueEnum};
 use lauberhorn_coherence::InterconnectProfile;
 use lauberhorn_driver::endpoint::Mode;
+use lauberhorn_sim::host::bus::BusSettings;
 use lauberhorn_sim::seed::Seed;
 use lauberhorn_sim::stand::Stand;
 use std::net::Ipv4Addr;
@@ -69,6 +70,9 @@ pub struct CardOptions {
     /// Interconnect between card and cores.
     #[arg(long, value_enum, default_value = "eci")]
     pub interconnect: Interconnect,
+    /// Put the card behind its adapter to the interconnect's bus.
+    #[arg(long)]
+    pub bus: bool,
     /// How replies leave the cores.
     #[arg(long, value_enum, default_value = "recall")]
     pub tx: Transmit,
@@ -94,6 +98,7 @@ impl CardOptions {
         if self.cores > stand.workers && self.interconnect == Interconnect::Eci {
             stand.card = "eci-16-jumbo".to_string();
         }
+        stand.bus = self.bus.then(BusSettings::default);
         stand.workers = self.cores;
         stand.mode = self.tx.mode();
         stand.address = self.ip;

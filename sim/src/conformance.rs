@@ -5,15 +5,16 @@
 
 use lauberhorn_coherence::InterconnectProfile;
 use lauberhorn_coherence::conform::Coverage;
-use lauberhorn_driver::endpoint::{Acknowledge, Mode};
+use lauberhorn_driver::endpoint::Mode;
 use lauberhorn_driver::lines::Registers;
 use lauberhorn_driver::services::{echo, examples};
 use lauberhorn_interface::registers::address;
 
 use crate::nic_model::NicModel;
 use crate::seed::Seed;
-use crate::stand::{Stand, StandError};
+use crate::stand::StandError;
 use crate::system::System;
+use crate::ways::Way;
 use crate::workload::{CallSpec, Route};
 
 const CLIENT: Route = Route {
@@ -31,60 +32,72 @@ const KILL_EVERY: u32 = 32;
 const LIMIT_CYCLES: u64 = 1_000_000;
 const WRITE_LIMIT_CYCLES: u64 = 10_000;
 
-/// What the systems of the run differ in.
-const SYSTEMS: &[(InterconnectProfile, Mode)] = &[
-    (InterconnectProfile::ECI, Mode::RECALL),
-    (InterconnectProfile::CXL, Mode::EAGER),
-    (InterconnectProfile::ECI, Mode::CONSUME),
+/// The systems of [`run`].
+const SYSTEMS: [Way; 3] = [
+    direct(InterconnectProfile::ECI, Mode::RECALL),
+    direct(InterconnectProfile::CXL, Mode::EAGER),
+    direct(InterconnectProfile::ECI, Mode::CONSUME),
 ];
 
-/// Runs `calls` calls through each system, while caches evict and channels stall at random, and cores
-/// prefetch where that is safe; now and then a worker is killed and replaced. Then the workers retire.
+const fn direct(profile: InterconnectProfile, mode: Mode) -> Way {
+    Way {
+        profile,
+        mode,
+        adapter: false,
+    }
+}
+
+/// Runs `calls` calls through each of three systems that differ in interconnect and mode.
 ///
 /// # Errors
 /// When the card does what the protocol does not allow, or anything else fails.
 pub fn run(seed: Seed, calls: u32) -> Result<Coverage, StandError> {
     let mut coverage = Coverage::default();
-    for &(profile, mode) in SYSTEMS {
-        let mut stand = Stand::new(profile);
-        stand.mode = mode;
-        stand.stall_chance_256 = 60;
-        stand.eviction_chance_65536 = 2000;
-        stand.block_time_cycles = 3000;
-        if mode.acknowledge == Acknowledge::Store {
-            stand.prefetch_chance_65536 = 2000;
-        }
-        stand.seed = seed.child(&format!("conformance {} {mode:?}", profile.name));
-        let block_cycles = u64::from(stand.block_time_cycles);
-        let key = examples(stand.address)?.key(echo::PROGRAM, echo::VERSION, 1);
-        let mut running = stand.start()?;
-        for first in (0..calls).step_by(GROUP_CALLS as usize) {
-            for call in first..calls.min(first + GROUP_CALLS) {
-                let bytes = call as usize * 97 % ARGUMENT_BYTES;
-                let mut arguments = (bytes as u32).to_be_bytes().to_vec();
-                arguments.resize(4 + bytes.next_multiple_of(4), 0x5a);
-                let frame = CallSpec::new(call, key, arguments).frame(&CLIENT);
-                running.system.push_frame(frame, false, 0);
-            }
-            if first % KILL_EVERY == 0 {
-                let cycles = u64::from(first) * 5 % 1500;
-                let start = running.system.cycle();
-                let soon = move |system: &System<NicModel>| system.cycle() >= start + cycles;
-                running.system.run_until("a while", LIMIT_CYCLES, soon)?;
-                running.kill_worker(1)?;
-                running.replace_worker(1)?;
-            }
-            running.finish_calls(LIMIT_CYCLES)?;
-            // Some waits end without a call.
-            running.settle(block_cycles, LIMIT_CYCLES)?;
-        }
-        running
-            .system
-            .control("retirement", WRITE_LIMIT_CYCLES, |core| async move {
-                core.write32(address::WORKER_ENABLE, 0).await
-            })??;
-        running.settle(2 * block_cycles, LIMIT_CYCLES)?;
-        coverage.merge(running.system.monitor().coverage());
+    for way in SYSTEMS {
+        coverage.merge(&run_in(way, seed, calls)?);
     }
     Ok(coverage)
+}
+
+/// Runs `calls` calls through a system, while caches evict and channels stall at random, and cores
+/// prefetch where that is safe; now and then a worker is killed and replaced. Then the workers retire.
+///
+/// # Errors
+/// As of [`run`].
+pub fn run_in(way: Way, seed: Seed, calls: u32) -> Result<Coverage, StandError> {
+    let stand = way.stand(seed.child("conformance"));
+    let block_cycles = u64::from(stand.block_time_cycles);
+    let key = examples(stand.address)?.key(echo::PROGRAM, echo::VERSION, 1);
+    let mut running = stand.start()?;
+    for first in (0..calls).step_by(GROUP_CALLS as usize) {
+        for call in first..calls.min(first + GROUP_CALLS) {
+            let bytes = call as usize * 97 % ARGUMENT_BYTES;
+            let mut arguments = (bytes as u32).to_be_bytes().to_vec();
+            arguments.resize(4 + bytes.next_multiple_of(4), 0x5a);
+            let frame = CallSpec::new(call, key, arguments).frame(&CLIENT);
+            running.system.push_frame(frame, false, 0);
+        }
+        if first % KILL_EVERY == 0 {
+            let cycles = u64::from(first) * 5 % 1500;
+            let start = running.system.cycle();
+            let soon = move |system: &System<NicModel>| system.cycle() >= start + cycles;
+            running.system.run_until("a while", LIMIT_CYCLES, soon)?;
+            running.kill_worker(1)?;
+            running.replace_worker(1)?;
+        }
+        running.finish_calls(LIMIT_CYCLES)?;
+        // Some waits end without a call.
+        running.settle(block_cycles, LIMIT_CYCLES)?;
+    }
+    running
+        .system
+        .control("retirement", WRITE_LIMIT_CYCLES, |core| async move {
+            core.write32(address::WORKER_ENABLE, 0).await
+        })??;
+    running.settle(2 * block_cycles, LIMIT_CYCLES)?;
+    let faults = running.account()?;
+    if !faults.is_empty() {
+        return Err(StandError::Faults(faults));
+    }
+    Ok(running.system.monitor().coverage().clone())
 }

@@ -18,5 +18,6 @@ pub mod seed;
 pub mod stand;
 pub mod system;
 pub mod tap;
+pub mod ways;
 pub mod wire;
 pub mod workload;

@@ -124,5 +124,9 @@ pub fn measure(mut stand: Stand, sizes: &[usize]) -> Result<Vec<RawTimes>, Loopb
         }
         results.extend(last);
     }
+    let faults = running.account()?;
+    if !faults.is_empty() {
+        return Err(StandError::Faults(faults).into());
+    }
     Ok(results)
 }

@@ -33,6 +33,8 @@ use crate::wire::{Pacing, RxSource, TxSink};
 
 /// Cycles that bring-up may take.
 const BRING_UP_LIMIT_CYCLES: u64 = 200_000;
+/// So long after the last forbidden transaction started, the bus has its answer.
+const BUS_CALM_CYCLES: u64 = 6_000;
 /// Network prefix of the in-process stack.
 const PREFIX_BITS: u8 = 24;
 
@@ -57,6 +59,17 @@ pub enum StandError {
     /// The simulation ended before its goal.
     #[error(transparent)]
     System(#[from] SystemError),
+    /// Something was lost or left over.
+    #[error("the run does not add up: {}", .0.join("; "))]
+    Faults(Vec<String>),
+    /// Simulation has an adapter for one card of each interconnect.
+    #[error("there is no adapter between {interconnect} and the card {card}: leave the bus out")]
+    NoAdapter {
+        /// The interconnect.
+        interconnect: &'static str,
+        /// The card.
+        card: String,
+    },
     /// More workers were asked for than the card has.
     #[error("{asked} workers asked for, the card has {available}")]
     Workers {
@@ -166,6 +179,12 @@ impl Stand {
             return Err(StandError::Workers {
                 asked: self.workers,
                 available: config.workers(),
+            });
+        }
+        if self.bus.is_some() && config != self.profile.configuration() {
+            return Err(StandError::NoAdapter {
+                interconnect: self.profile.name,
+                card: self.card,
             });
         }
         let services = examples(self.address)?;
@@ -287,6 +306,17 @@ impl Running {
         Ok(self.system.step()?)
     }
 
+    /// Runs for so many cycles.
+    ///
+    /// # Errors
+    /// When the run fails.
+    pub fn run_for(&mut self, cycles: u64) -> Result<(), StandError> {
+        for _ in 0..cycles {
+            self.step()?;
+        }
+        Ok(())
+    }
+
     /// Runs until all frames are played and nothing but waiting has happened for `quiet_cycles`.
     ///
     /// # Errors
@@ -331,14 +361,22 @@ impl Running {
         Ok(values)
     }
 
-    /// Everything that does not add up at the end of a run, in words; empty when all does.
+    /// Everything that does not add up at the end of a run, in words; empty when all does. Forbidden
+    /// transactions on the bus end with it.
     ///
     /// # Errors
     /// When the counters cannot be read.
     pub fn account(&mut self) -> Result<Vec<String>, StandError> {
+        if self.system.bus().is_some() {
+            self.system.calm_bus();
+            self.run_for(BUS_CALM_CYCLES)?;
+        }
         let values = self.counters()?;
         let read = |counter: Counter| values[counter.index()].1;
         let errors = self.system.scoreboard().finish(self.system.config(), read);
-        Ok(errors.iter().map(ToString::to_string).collect())
+        let mut faults: Vec<_> = errors.iter().map(ToString::to_string).collect();
+        let rule = self.system.bus().and_then(|bus| bus.finish().err());
+        faults.extend(rule.map(|rule| rule.to_string()));
+        Ok(faults)
     }
 }

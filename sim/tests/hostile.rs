@@ -5,9 +5,8 @@ use lauberhorn_coherence::InterconnectProfile;
 use lauberhorn_driver::endpoint::Mode;
 use lauberhorn_driver::services::{adder, echo, examples};
 use lauberhorn_interface::counters::Counter;
-use lauberhorn_sim::host::bus::BusSettings;
 use lauberhorn_sim::seed::Seed;
-use lauberhorn_sim::stand::Stand;
+use lauberhorn_sim::ways::Way;
 use lauberhorn_sim::wire::Pacing;
 use lauberhorn_sim::workload::{CallSpec, Calls, HostileFrames, Route};
 
@@ -21,23 +20,16 @@ const GROUP_LIMIT_CYCLES: u64 = 500_000;
 /// Longer than the longest wait of a worker, so that every endpoint has come back to idle.
 const QUIET_CYCLES: u64 = 12_000;
 
-fn withstands(profile: InterconnectProfile, mode: Mode, bus: Option<BusSettings>, frames: usize) {
+fn withstands(way: Way, frames: usize) {
     let root = Seed::from_environment();
     println!("reproduce with {root} cargo test -p lauberhorn-sim --test hostile");
-    let seed = root.child(&format!("{} {mode:?}", profile.name));
-    let mut stand = Stand::new(profile);
-    stand.mode = mode;
-    stand.stall_chance_256 = 60;
-    stand.eviction_chance_65536 = 400;
-    stand.prefetch_chance_65536 = 400;
-    if bus.is_some() {
-        // What meets what on the bus is rare.
-        stand.eviction_chance_65536 = 3000;
-        stand.prefetch_chance_65536 = 6000;
+    println!("{way}");
+    let mut stand = way.stand(root.child("hostile"));
+    if !way.adapter {
+        stand.eviction_chance_65536 = 400;
+        stand.prefetch_chance_65536 = 400;
     }
-    stand.bus = bus;
-    stand.block_time_cycles = 3000;
-    stand.seed = seed;
+    let seed = stand.seed;
     stand.pacing = Pacing::RandomGaps {
         beat_chance_256: 200,
         rng: Box::new(seed.stream("wire gaps")),
@@ -67,27 +59,24 @@ fn withstands(profile: InterconnectProfile, mode: Mode, bus: Option<BusSettings>
             .run_until("the group is served", GROUP_LIMIT_CYCLES, |system| {
                 system.pending_frames() == 0 && system.scoreboard().open_calls() <= OPEN_CALLS
             })
-            .unwrap_or_else(|error| panic!("{}: {error}, {root}", profile.name));
+            .unwrap_or_else(|error| panic!("{way}: {error}, {root}"));
         running.system.take_sent();
         running.system.timeline_mut().take_finished();
     }
-    running.system.calm_bus();
     running
         .settle(QUIET_CYCLES, GROUP_LIMIT_CYCLES)
-        .unwrap_or_else(|error| panic!("{}: {error}, {root}", profile.name));
+        .unwrap_or_else(|error| panic!("{way}: {error}, {root}"));
     let faults = running.account().unwrap();
-    assert!(faults.is_empty(), "{}, {root}: {faults:#?}", profile.name);
+    assert!(faults.is_empty(), "{way}, {root}: {faults:#?}");
     let counters = running.counters().unwrap();
     let read = |counter: Counter| counters[counter.index()].1;
     for refused in [Counter::RxDropNoSlot, Counter::RxDropNoSession] {
-        assert_eq!(read(refused), 0, "{}, {root}: {refused:?}", profile.name);
+        assert_eq!(read(refused), 0, "{way}, {root}: {refused:?}");
     }
     if let Some(bus) = running.system.bus() {
-        bus.finish()
-            .unwrap_or_else(|rule| panic!("{}, {root}: {rule}", profile.name));
         for (event, times) in bus.events() {
-            println!("{} {mode:?}: {times} {event}", profile.name);
-            assert!(times > 0, "{}, {root}: no {event}", profile.name);
+            println!("{way}: {times} {event}");
+            assert!(times > 0, "{way}, {root}: no {event}");
         }
     }
     assert!(read(Counter::RxCallDispatched) >= good_calls as u64);
@@ -97,69 +86,79 @@ fn withstands(profile: InterconnectProfile, mode: Mode, bus: Option<BusSettings>
     );
 }
 
+fn directly(profile: InterconnectProfile, mode: Mode, frames: usize) {
+    let adapter = false;
+    let way = Way {
+        profile,
+        mode,
+        adapter,
+    };
+    withstands(way, frames);
+}
+
 #[test]
 fn eci_withstands_hostile_traffic() {
-    withstands(InterconnectProfile::ECI, Mode::RECALL, None, 40_000);
+    directly(InterconnectProfile::ECI, Mode::RECALL, 40_000);
 }
 
 #[test]
 fn eager_eci_withstands_hostile_traffic() {
-    withstands(InterconnectProfile::ECI, Mode::EAGER, None, 20_000);
+    directly(InterconnectProfile::ECI, Mode::EAGER, 20_000);
 }
 
 /// Any core loads any receive or overflow line at any time.
 #[test]
 fn eci_acknowledged_by_store_withstands_hostile_traffic_and_prefetches() {
-    withstands(InterconnectProfile::ECI, Mode::CONSUME, None, 20_000);
+    directly(InterconnectProfile::ECI, Mode::CONSUME, 20_000);
 }
 
 #[test]
 fn cxl_acknowledged_by_store_withstands_hostile_traffic_and_prefetches() {
-    withstands(InterconnectProfile::CXL, Mode::CONSUME, None, 10_000);
+    directly(InterconnectProfile::CXL, Mode::CONSUME, 10_000);
 }
 
 #[test]
 fn pcie_acknowledged_by_store_withstands_hostile_traffic() {
-    withstands(InterconnectProfile::PCIE, Mode::CONSUME, None, 10_000);
+    directly(InterconnectProfile::PCIE, Mode::CONSUME, 10_000);
 }
 
 #[test]
 fn cxl_withstands_hostile_traffic() {
-    withstands(InterconnectProfile::CXL, Mode::RECALL, None, 10_000);
+    directly(InterconnectProfile::CXL, Mode::RECALL, 10_000);
 }
 
 #[test]
 fn eager_cxl_withstands_hostile_traffic() {
-    withstands(InterconnectProfile::CXL, Mode::EAGER, None, 10_000);
+    directly(InterconnectProfile::CXL, Mode::EAGER, 10_000);
 }
 
 #[test]
 fn pcie_withstands_hostile_traffic() {
-    withstands(InterconnectProfile::PCIE, Mode::RECALL, None, 10_000);
+    directly(InterconnectProfile::PCIE, Mode::RECALL, 10_000);
 }
 
 #[test]
 fn eager_pcie_withstands_hostile_traffic() {
-    withstands(InterconnectProfile::PCIE, Mode::EAGER, None, 10_000);
+    directly(InterconnectProfile::PCIE, Mode::EAGER, 10_000);
 }
 
 #[test]
 fn eci_withstands_hostile_traffic_through_its_adapter() {
-    let wild = Some(BusSettings::WILD);
-    withstands(InterconnectProfile::ECI, Mode::RECALL, wild, 8_000);
-    withstands(InterconnectProfile::ECI, Mode::EAGER, wild, 8_000);
+    for way in Way::of(InterconnectProfile::ECI, true) {
+        withstands(way, 8_000);
+    }
 }
 
 #[test]
 fn cxl_withstands_hostile_traffic_through_its_adapter() {
-    let wild = Some(BusSettings::WILD);
-    withstands(InterconnectProfile::CXL, Mode::RECALL, wild, 8_000);
-    withstands(InterconnectProfile::CXL, Mode::EAGER, wild, 8_000);
+    for way in Way::of(InterconnectProfile::CXL, true) {
+        withstands(way, 8_000);
+    }
 }
 
 #[test]
 fn pcie_withstands_hostile_traffic_through_its_adapter() {
-    let wild = Some(BusSettings::WILD);
-    withstands(InterconnectProfile::PCIE, Mode::RECALL, wild, 8_000);
-    withstands(InterconnectProfile::PCIE, Mode::EAGER, wild, 8_000);
+    for way in Way::of(InterconnectProfile::PCIE, true) {
+        withstands(way, 8_000);
+    }
 }

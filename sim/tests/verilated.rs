@@ -3,6 +3,8 @@
 
 #[path = "verilated/adapters.rs"]
 mod adapters;
+#[path = "verilated/capture.rs"]
+mod capture;
 #[path = "verilated/chart.rs"]
 mod chart;
 #[path = "verilated/conformance.rs"]
@@ -11,11 +13,17 @@ mod conformance;
 mod designs;
 #[path = "verilated/kill.rs"]
 mod kill;
+#[path = "verilated/lifecycle.rs"]
+mod lifecycle;
 #[path = "verilated/loopback.rs"]
 mod loopback;
 #[path = "verilated/model.rs"]
 mod model;
+#[path = "verilated/services.rs"]
+mod services;
 #[path = "verilated/speed.rs"]
 mod speed;
 #[path = "verilated/waves.rs"]
 mod waves;
+#[path = "verilated/ways.rs"]
+mod ways;

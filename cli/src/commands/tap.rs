@@ -45,8 +45,11 @@ impl TapCommand {
             .seconds
             .map(|seconds| Instant::now() + Duration::from_secs(seconds));
         let mut stand = self.card.stand();
-        // Real time does not stand still with the simulation; long waits cost nothing but cycles.
-        stand.block_time_cycles = 100_000;
+        // Real time does not stand still with the simulation; long waits cost nothing but cycles. An
+        // adapter may have a deadline for them.
+        if !self.card.bus {
+            stand.block_time_cycles = 100_000;
+        }
         eprintln!(
             "card {} behind {}; stop with ctrl-c",
             stand.address,

@@ -553,6 +553,11 @@ impl<N: NicPins> System<N> {
         self.lockstep.kill(core_idx, &mut self.host);
     }
 
+    /// The core's task has ended, or there is none.
+    pub fn is_finished(&self, core_idx: usize) -> bool {
+        self.lockstep.is_finished(core_idx)
+    }
+
     /// Keeps a core's task from running for `cycles`.
     pub fn pause(&mut self, core_idx: usize, cycles: u64) {
         self.lockstep.pause(core_idx, self.cycle + cycles);

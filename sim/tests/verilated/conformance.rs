@@ -1,10 +1,14 @@
 //! Every message of a seeded run follows from the protocol, and enough of them crossed.
 
 use lauberhorn_coherence::conform::{Coverage, Pair};
-use lauberhorn_sim::conformance::run;
+use lauberhorn_sim::conformance::{run, run_in};
 use lauberhorn_sim::seed::Seed;
+use lauberhorn_sim::ways::Way;
+
+use crate::ways::in_every_way;
 
 const CALLS: u32 = 160;
+const CALLS_OF_EACH_WAY: u32 = 32;
 
 /// What the driver's software, evictions, timeouts and retirement bring about.
 const REACHED: &[Pair] = &[
@@ -50,4 +54,13 @@ fn the_seeded_run_reaches_what_can_happen() {
         .filter(|pair| coverage.met(**pair) == 0)
         .collect();
     assert!(missing.is_empty(), "never met: {missing:?}, {seed}");
+}
+
+in_every_way!(every_message_is_possible);
+
+fn every_message_is_possible(way: Way, seed: Seed) {
+    let coverage = run_in(way, seed, CALLS_OF_EACH_WAY).unwrap_or_else(|error| panic!("{error}"));
+    for (pair, _) in coverage.pairs() {
+        assert!(Coverage::possible().contains(&pair), "{pair:?}");
+    }
 }

@@ -1,21 +1,34 @@
-//! Bare frames through a raw worker, against what was measured on Enzian.
+//! Bare frames through a raw worker: unchanged whatever the host does, and as fast as was measured on Enzian.
 
 use lauberhorn_coherence::InterconnectProfile;
 use lauberhorn_coherence::published::loopback_medians;
 use lauberhorn_driver::endpoint::Mode;
 use lauberhorn_interface::config::CORE_CLOCK_HZ;
 use lauberhorn_sim::loopback::{RawTimes, measure};
+use lauberhorn_sim::seed::Seed;
 use lauberhorn_sim::stand::Stand;
+use lauberhorn_sim::ways::Way;
+
+use crate::ways::in_every_way;
 
 /// Largest relative error of the calibrated profile, over all sizes and at any one.
 const MEDIAN_ERROR: f64 = 0.10;
 const ANY_ERROR: f64 = 0.20;
+
+/// The smallest, one that fills its line, and the largest.
+const FRAME_BYTES: [usize; 5] = [60, 64, 112, 700, 1514];
 
 fn frames(mode: Mode, sizes: &[usize]) -> Vec<RawTimes> {
     let mut stand = Stand::new(InterconnectProfile::ECI);
     stand.card = "eci-16-jumbo".to_string();
     stand.mode = mode;
     measure(stand, sizes).unwrap_or_else(|error| panic!("{error}"))
+}
+
+in_every_way!(bare_frames_come_back_unchanged);
+
+fn bare_frames_come_back_unchanged(way: Way, seed: Seed) {
+    measure(way.stand(seed), &FRAME_BYTES).unwrap_or_else(|error| panic!("{error}"));
 }
 
 fn ns(cycles: u64) -> f64 {
