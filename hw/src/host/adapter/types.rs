@@ -55,6 +55,23 @@ pub struct AxiWriteResponse {
     pub resp: Bits<2>,
 }
 
+/// What the PCIe gatherer does next: a write or a recall of one line.
+#[derive(Copy, Clone, PartialEq, Debug, Default, LogicStruct)]
+pub struct GatherRequest {
+    /// Bytes, lowest address least significant.
+    pub data: Bits<512>,
+    /// Bytes that are written: none by recalls and refused writes.
+    pub strobe: Bits<64>,
+    /// Line index in the aperture.
+    pub line: Bits<24>,
+    /// Of the write's address, or of the recall.
+    pub id: Bits<16>,
+    /// 0 OKAY, 2 SLVERR, 3 DECERR: how a write is answered.
+    pub resp: Bits<2>,
+    /// A recall, else a write.
+    pub recall: Bit,
+}
+
 /// Beat of the answer to a read, on its way to an AXI read channel.
 #[derive(Copy, Clone, PartialEq, Debug, Default, LogicStruct)]
 pub struct ReadAnswer {

@@ -7,27 +7,32 @@
 //! ar[0] ─▶ skid ─▶ AxiRead ─▶┌──────────┐─▶ load ──▶ line port
 //!  r[0] ◀───────── AxiRead ◀─│ Deadline │◀─ skid ◀─ fill
 //!                            └──────────┘
-//! aw[0], w[0] ▶ skid ─▶┌────────┐────────▶ writeback
-//!  b[0] ◀───── skid ◀──│ Gather │◀─ skid ◀─ recall
-//!                      └────────┘────────▶ recall_ack
+//! aw[0], w[0] ──▶┌──────────┐   ┌────────┐─▶ writeback
+//!                │ Requests │──▶│ Gather │─▶ recall_ack
+//!      recall ──▶└──────────┘   └────────┘─▶ b[0]
 //! ```
 //!
 //! | way | cycles |
 //! |---|---|
-//! | `ar` to `load`, `fill` to `r`, `w` to `writeback`, `recall` to `recall_ack` | 2 each |
+//! | `ar` to `load`, `fill` to `r` | 2 each |
+//! | `w` to `writeback`, `recall` to `recall_ack` | 3 each |
 //!
 //! Every output follows from registers only. The block time of the card must end well before the
 //! deadline of 48 µs: the shortest completion timeout that a root port has by default is 50 µs.
 
 mod deadline;
 mod gather;
+mod requests;
 
 pub use deadline::Deadline;
 pub use gather::Gather;
+pub use requests::Requests;
 
 use super::axi_read::{Aperture, AxiRead};
 use super::counters::Counters;
-use super::types::{AxiAddress, AxiReadData, AxiWriteData, AxiWriteResponse, ReadAnswer};
+use super::types::{
+    AxiAddress, AxiReadData, AxiWriteData, AxiWriteResponse, GatherRequest, ReadAnswer,
+};
 use crate::design::Design;
 use crate::host::shape::Shape;
 use crate::stream::skid::Skid;
@@ -74,13 +79,10 @@ pub struct PcieAdapter {
     /// Lines of which some bytes were stored and others not.
     pub incomplete: Signal<Out, Bits<16>>,
     ar_skid: Vec<Skid<AxiAddress>>,
-    aw_skid: Vec<Skid<AxiAddress>>,
-    w_skid: Vec<Skid<AxiWriteData>>,
-    b_skid: Vec<Skid<AxiWriteResponse>>,
     fill_skid: Skid<LineFill>,
-    recall_skid: Skid<LineRecall>,
     read: AxiRead,
     deadline: Deadline,
+    requests: Requests,
     gather: Gather,
     counters: Counters,
 }
@@ -91,10 +93,6 @@ fn aperture(shape: &Shape) -> Aperture {
         index_bits: shape.line_count().next_power_of_two().ilog2() as usize,
         offset_bits: 6,
     }
-}
-
-fn skids<T: Synth>() -> Vec<Skid<T>> {
-    vec![Skid::default()]
 }
 
 impl PcieAdapter {
@@ -124,15 +122,12 @@ impl PcieAdapter {
             recall_ack: StreamOut::default(),
             refused: vec![Signal::default(); 2],
             incomplete: Signal::default(),
-            ar_skid: skids(),
-            aw_skid: skids(),
-            w_skid: skids(),
-            b_skid: skids(),
+            ar_skid: vec![Skid::default()],
             fill_skid: Skid::default(),
-            recall_skid: Skid::default(),
             read: AxiRead::new(PORTS, 1, aperture),
             deadline: Deadline::new(DEADLINE_CYCLES),
-            gather: Gather::new(shape, aperture),
+            requests: Requests::new(aperture),
+            gather: Gather::new(shape, aperture.index_bits),
             counters: Counters::new(2),
         }
     }
@@ -142,40 +137,24 @@ impl Logic for PcieAdapter {
     #[hdl_gen]
     fn update(&mut self) {
         clock!(
-            self,
-            clock,
-            fill_skid,
-            recall_skid,
-            read,
-            deadline,
-            gather,
-            counters
+            self, clock, fill_skid, read, deadline, requests, gather, counters
         );
         self.fill_skid.reset.next = self.reset.val();
-        self.recall_skid.reset.next = self.reset.val();
         self.read.reset.next = self.reset.val();
         self.deadline.reset.next = self.reset.val();
+        self.requests.reset.next = self.reset.val();
         self.gather.reset.next = self.reset.val();
         self.counters.reset.next = self.reset.val();
 
         for i in 0..1 {
             self.ar_skid[i].clock.next = self.clock.val();
             self.ar_skid[i].reset.next = self.reset.val();
-            self.aw_skid[i].clock.next = self.clock.val();
-            self.aw_skid[i].reset.next = self.reset.val();
-            self.w_skid[i].clock.next = self.clock.val();
-            self.w_skid[i].reset.next = self.reset.val();
-            self.b_skid[i].clock.next = self.clock.val();
-            self.b_skid[i].reset.next = self.reset.val();
             StreamIn::<AxiAddress>::link(&mut self.ar[i], &mut self.ar_skid[i].rx);
             StreamOut::<AxiAddress>::join(&mut self.ar_skid[i].tx, &mut self.read.ar[i]);
             StreamOut::<AxiReadData>::link(&mut self.r[i], &mut self.read.r[i]);
-            StreamIn::<AxiAddress>::link(&mut self.aw[i], &mut self.aw_skid[i].rx);
-            StreamOut::<AxiAddress>::join(&mut self.aw_skid[i].tx, &mut self.gather.aw);
-            StreamIn::<AxiWriteData>::link(&mut self.w[i], &mut self.w_skid[i].rx);
-            StreamOut::<AxiWriteData>::join(&mut self.w_skid[i].tx, &mut self.gather.w);
-            StreamOut::<AxiWriteResponse>::join(&mut self.gather.b, &mut self.b_skid[i].rx);
-            StreamOut::<AxiWriteResponse>::link(&mut self.b[i], &mut self.b_skid[i].tx);
+            StreamIn::<AxiAddress>::link(&mut self.aw[i], &mut self.requests.aw);
+            StreamIn::<AxiWriteData>::link(&mut self.w[i], &mut self.requests.w);
+            StreamOut::<AxiWriteResponse>::link(&mut self.b[i], &mut self.gather.b);
         }
 
         StreamOut::<LineLoad>::join(&mut self.read.load, &mut self.deadline.load);
@@ -184,8 +163,8 @@ impl Logic for PcieAdapter {
         StreamOut::<LineFill>::join(&mut self.fill_skid.tx, &mut self.deadline.fill);
         StreamOut::<ReadAnswer>::join(&mut self.deadline.answer, &mut self.read.answer);
         StreamOut::<LineWriteback>::link(&mut self.writeback, &mut self.gather.writeback);
-        StreamIn::<LineRecall>::link(&mut self.recall, &mut self.recall_skid.rx);
-        StreamOut::<LineRecall>::join(&mut self.recall_skid.tx, &mut self.gather.recall);
+        StreamIn::<LineRecall>::link(&mut self.recall, &mut self.requests.recall);
+        StreamOut::<GatherRequest>::join(&mut self.requests.request, &mut self.gather.request);
         StreamOut::<LineRecallAck>::link(&mut self.recall_ack, &mut self.gather.ack);
 
         self.counters.pulse[0].next = self.read.refused.val();
@@ -204,7 +183,11 @@ pub fn designs() -> Vec<Design> {
     vec![
         Design::leaf("adapter_pcie_read", AxiRead::new(PORTS, 1, aperture)),
         Design::leaf("adapter_pcie_deadline", Deadline::new(DEADLINE_CYCLES)),
-        Design::leaf("adapter_pcie_gather", Gather::new(&shape, aperture)),
+        Design::leaf("adapter_pcie_requests", Requests::new(aperture)),
+        Design::leaf(
+            "adapter_pcie_gather",
+            Gather::new(&shape, aperture.index_bits),
+        ),
         Design::leaf("adapter_pcie_counters", Counters::new(2)),
         Design::composite("adapter_pcie", PcieAdapter::new(&shape)),
     ]
