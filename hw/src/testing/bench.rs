@@ -22,7 +22,7 @@ pub enum Pace {
 
 impl Pace {
     /// Decides for one cycle; `active` is the state of the current burst.
-    fn decide(self, rng: &mut Rng, active: &mut bool) -> bool {
+    pub fn decide(self, rng: &mut Rng, active: &mut bool) -> bool {
         match self {
             Pace::Full => true,
             Pace::Stopped => false,

@@ -377,7 +377,7 @@ pub const PROMISES: &[Promise] = &[
         "0 cycles from `ar` to `load`, 1 from `answer` to `r`",
         "1 load/cycle, 1 beat/cycle",
         &[
-            "host/adapter/tests/eci.rs::every_way_takes_two_cycles_and_a_beat_per_cycle",
+            "host/adapter/tests/eci.rs::every_way_takes_two_or_three_cycles_and_a_beat_per_cycle",
             "host/adapter/tests/pcie.rs::every_way_takes_two_or_three_cycles_and_an_item_per_cycle",
             "host/adapter/tests/eci.rs::reads_become_loads_and_answers_keep_their_id_and_order",
         ],
@@ -395,17 +395,19 @@ pub const PROMISES: &[Promise] = &[
         "1 cycle from `w` to `writeback`",
         "1 beat/cycle over both slices",
         &[
-            "host/adapter/tests/eci.rs::every_way_takes_two_cycles_and_a_beat_per_cycle",
+            "host/adapter/tests/eci.rs::every_way_takes_two_or_three_cycles_and_a_beat_per_cycle",
             "host/adapter/tests/eci.rs::writes_of_whole_lines_reach_the_card_before_their_answer",
         ],
     ),
     promise(
         "host/adapter/eci/recall.rs",
         "EciRecall",
-        "1 cycle from `load` to `load_out`; 0 from `fill` to `answer`, `recall` to `lci`, `lcia` to `ack`",
-        "1 of each per cycle, in all but cycles in which two are about one line",
+        "1 cycle from `load` to `load_out`, `recall` to `lci` or `ack`, `lcia` to `ack` and `ul`; 2 from a",
+        "1 of each per cycle; what meets something else of its line takes two cycles more",
         &[
-            "host/adapter/tests/eci.rs::every_way_takes_two_cycles_and_a_beat_per_cycle",
+            "host/adapter/tests/eci_recall.rs::every_way_keeps_its_latency_with_one_of_each_per_cycle",
+            "host/adapter/tests/eci_recall.rs::what_meets_in_neighbouring_cycles_is_as_one_after_the_other",
+            "host/adapter/tests/eci.rs::every_way_takes_two_or_three_cycles_and_a_beat_per_cycle",
             "host/adapter/tests/eci.rs::a_recall_that_meets_a_load_is_acknowledged_clean",
         ],
     ),

@@ -17,7 +17,7 @@
 //! Backpressure: lossless. Within a cycle `load` and `ar[p].ready` follow from `ar` and `load.ready`,
 //! `answer.ready` from `answer` and `r[p].ready`.
 //! Ordering: a read waits while another of the same port and id is unanswered, as AXI4 wants answers of
-//! one id in order; ids overtake each other freely.
+//! one id in order; ids overtake each other freely. To find that a read waits costs the other port a cycle.
 //! Reset: forgets all reads.
 //! Errors: outside of the aperture DECERR, other than one whole line SLVERR, with as many beats as were
 //! asked for; one at a time. Ports of one-beat lines take any narrower read, as all lanes carry the line.
@@ -115,35 +115,57 @@ impl Leaf for AxiRead {
         let busy = b.reg("busy_ids_q", ids);
         let error_valid = b.reg("error_valid_q", 1);
 
-        // The ports take turns; a read whose id is busy lets the other port go first.
+        // The ports take turns; a read that was found to wait for its id lets the other port go first.
         let turn = b.reg("turn_q", 1);
-        let mut may = Vec::new();
+        let (mut may, mut waits, mut good, mut inside) = (vec![], vec![], vec![], vec![]);
+        let mut blocked = Vec::new();
         for (port, ar) in self.ar.iter().enumerate() {
-            let id = b.read(&ar.payload).field("id");
+            let fields = b.read(&ar.payload);
             let mine = busy.q().slice(port << ID_BITS, 1 << ID_BITS);
-            let waits = mine.shift_right(id).bit(0);
-            may.push(b.wire(&format!("may_{port}"), b.read(&ar.valid) & !waits));
+            let id_is_busy = mine.shift_right(fields.field("id")).bit(0);
+            waits.push(b.wire(&format!("waits_{port}"), id_is_busy));
+            blocked.push(b.reg(&format!("blocked_{port}_q"), 1));
+            let tries = b.read(&ar.valid) & !blocked[port].q();
+            may.push(b.wire(&format!("may_{port}"), tries));
+            let (address, len) = (fields.field("address"), fields.field("len"));
+            let (_, found) = self._aperture.find(address);
+            let whole = match self._beats_per_line {
+                1 => len.eq_lit(0) & !fields.field("size").eq_lit(7),
+                beats => {
+                    let aligned = !address.trunc(self._aperture.offset_bits).any();
+                    let shape = len.eq_lit(beats as u128 - 1) & fields.field("size").eq_lit(6);
+                    shape & fields.field("burst").eq_lit(1) & aligned
+                }
+            };
+            b.unused(fields);
+            inside.push(found);
+            good.push(b.wire(&format!("good_{port}"), found & whole));
         }
         let choose = match ports {
             1 => b.bit(false),
             _ => b.wire("choose", may[1] & (turn.q() | !may[0])),
         };
-        let valid = b.tree(&may, |a, c| a | c);
+        let here = |port: usize| match port {
+            0 => !choose,
+            _ => choose,
+        };
+        let offers: Vec<_> = (0..ports)
+            .map(|port| {
+                b.wire(
+                    &format!("offers_{port}"),
+                    may[port] & here(port) & !waits[port],
+                )
+            })
+            .collect();
+        let valid = b.tree(&offers, |a, c| a | c);
         let payloads: Vec<_> = self.ar.iter().map(|ar| b.read(&ar.payload)).collect();
         let ar = b.wire("chosen", b.select(&payloads, choose));
         let ar = b.typed::<AxiAddress>(ar);
-        let (address, id, len) = (ar.field("address"), ar.field("id"), ar.field("len"));
-        let (line, inside) = self._aperture.find(address);
-        let whole = match self._beats_per_line {
-            1 => len.eq_lit(0) & !ar.field("size").eq_lit(7),
-            beats => {
-                let aligned = !address.trunc(self._aperture.offset_bits).any();
-                let shape = len.eq_lit(beats as u128 - 1) & ar.field("size").eq_lit(6);
-                shape & ar.field("burst").eq_lit(1) & aligned
-            }
-        };
+        let (id, len) = (ar.field("id"), ar.field("len"));
+        let (line, _) = self._aperture.find(ar.field("address"));
         b.unused(ar);
-        let good = b.wire("good", inside & whole);
+        let good = b.wire("good", b.select(&good, choose));
+        let inside = b.select(&inside, choose);
         let load_id = b.cat(&[choose, id]);
         b.drive(&self.load.valid, valid & good & !error_valid.q());
         b.drive(
@@ -159,12 +181,11 @@ impl Leaf for AxiRead {
             !error_valid.q() & (!good | b.read(&self.load.ready)),
         );
         let goes = b.wire("goes", valid & free);
+        let mut starts = Vec::new();
         for (port, ar) in self.ar.iter().enumerate() {
-            let chosen = match port {
-                0 => !choose,
-                _ => choose,
-            };
-            b.drive(&ar.ready, may[port] & chosen & free);
+            b.drive(&ar.ready, offers[port] & free);
+            blocked[port].set(b.read(&ar.valid) & waits[port]);
+            starts.push(offers[port] & free & good);
         }
         // What is offered stays offered.
         b.when(goes, || turn.set(!choose))
@@ -238,7 +259,11 @@ impl Leaf for AxiRead {
         // Which ids have a read without an answer.
         let one = b.lit(1, 1).zext(ids);
         let id_bits = ID_BITS + ports - 1;
-        let set = one.shift_left(load_id.trunc(id_bits)) & (goes & good).repeat(ids);
+        let starts = self.ar.iter().zip(starts).map(|(ar, starts)| {
+            let one = one.trunc(1 << ID_BITS);
+            one.shift_left(b.read(&ar.payload).field("id")) & starts.repeat(1 << ID_BITS)
+        });
+        let set = b.cat_le(&starts.collect::<Vec<_>>());
         let done = answered & field("last");
         let clear = one.shift_left(field("id").trunc(id_bits)) & done.repeat(ids);
         busy.set((busy.q() | set) & !clear);

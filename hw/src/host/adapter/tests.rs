@@ -3,6 +3,7 @@
 
 mod cxl;
 mod eci;
+mod eci_recall;
 mod pcie;
 
 use super::types::{AxiAddress, AxiReadData, AxiWriteData, AxiWriteResponse};

@@ -15,13 +15,15 @@
 //!
 //! | way | cycles |
 //! |---|---|
-//! | `ar` to `load`, `fill` to `r`, `w` to `writeback`, `recall` to `lci`, `lcia` to `recall_ack` and `ul` | 2 each |
+//! | `ar` to `load`, `fill` to `r`, `w` to `writeback` | 2 each |
+//! | `recall` to `lci`, or to the `recall_ack` of a line that is asked for; `lcia` to `recall_ack` and `ul` | 3 each |
 //!
 //! Every output follows from registers only, so that the adapter cuts all paths between the card and
 //! the directory. Slice 0 has the even channels and the odd hashed lines.
 
 mod address;
 mod recall;
+mod table;
 mod write;
 
 pub use address::alias_line;

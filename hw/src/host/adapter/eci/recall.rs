@@ -17,28 +17,42 @@
 //! An LCI whose recall was acknowledged takes the line away again after the fill: to the card that is
 //! an eviction.
 //!
+//! Loads, fills, acknowledgements and recalls are judged side by side, each in one cycle. What is known of
+//! the lines is looked up in the cycle before, so nothing else may happen to the line in these two:
+//!
+//! | in the same cycle, or in the one before | is |
+//! |---|---|
+//! | a load | never held up: it takes the last recall, acknowledgement or load of its line into account |
+//! | an acknowledgement | held up by what happens to its line, but not by a recall that has to wait |
+//! | a recall | held up by whatever happens to its line |
+//!
 //! | port | dir | type | contract |
 //! |---|---|---|---|
 //! | `load`, `load_out` | both | streams of `LineLoad` | address hashed in, plain out |
-//! | `fill`, `answer` | both | streams of `LineFill`, `ReadAnswer` | the same beats |
+//! | `fill`, `answer` | both | streams of `LineFill`, `ReadAnswer` | the same beats; none of a line whose recall is out |
 //! | `recall` | in | stream of `LineRecall` | at most one at a time of a line |
-//! | `ack` | out | stream of `LineRecallAck` | clean: dirty data comes as a write before the LCIA; its `ready` does not fall while nothing is given |
-//! | `lci[s]`, `ul[s]` | out | streams of `EciMessage` | to slice 0 (even channels, odd hashed lines), 1 |
+//! | `ack` | out | stream of `LineRecallAck` | clean: dirty data comes as a write before the LCIA |
+//! | `lci[s]`, `ul[s]` | out | streams of `EciMessage` | to slice 0 (even channels, odd hashed lines), 1; a load of the line takes an LCI back that is offered and not taken |
 //! | `lcia[s]` | in | stream of `EciMessage` | from them |
 //! | `dropped` | out | bit | pulse: an acknowledgement of nothing, or not well formed |
 //!
-//! Latency: 1 cycle from `load` to `load_out`; 0 from `fill` to `answer`, `recall` to `lci`, `lcia` to `ack`.
-//! Throughput: 1 of each per cycle, in all but cycles in which two are about one line.
-//! Backpressure: lossless. Everything but `load_out` follows within the cycle from the inputs: `load.ready`
-//! from `load_out.ready` and `ack.ready`, `recall` and `lcia` from each other, `load` and `fill`.
-//! Ordering: as they come; in one cycle loads go first, then acknowledgements, then recalls.
+//! Latency: 1 cycle from `load` to `load_out`, `recall` to `lci` or `ack`, `lcia` to `ack` and `ul`; 2 from a
+//! `load` that meets its recall to `ack`; 0 from `fill` to `answer`.
+//! Throughput: 1 of each per cycle; what meets something else of its line takes two cycles more, and an
+//! empty cycle follows a load that meets its recall and a recall that goes while `lci` or `ack` stops.
+//! Backpressure: lossless. Within a cycle `load.ready` follows from `load_out.ready`, `fill` and `answer` from
+//! each other, `recall.ready` from `lci.ready` and `ack.ready`, `lcia.ready` from all `lcia.valid`,
+//! `ul.ready` and `ack.ready`, `ul` and `ack` from `ul.ready` and `ack.ready`.
+//! Ordering: as they come; in one cycle loads go first, then acknowledgements, then recalls. A load leaves
+//! before the acknowledgement of the recall that it meets.
 //! Reset: forgets everything, and is ready when it has cleared its tables, a cycle for each line.
 //! Errors: acknowledgements of nothing are dropped: this channel has no error answer.
 
 use super::address::alias;
+use super::table::{Held, Recent, Table};
 use super::write::SLICES;
 use crate::host::adapter::axi_read::Aperture;
-use crate::host::adapter::flags::{Flags, Sweep};
+use crate::host::adapter::flags::Sweep;
 use crate::host::adapter::types::{EciMessage, ReadAnswer};
 use crate::leaf;
 use crate::rtl::{Body, Expr, Leaf, MemoryStyle};
@@ -108,118 +122,90 @@ impl EciRecall {
 impl Leaf for EciRecall {
     fn combinational(&self) -> &'static [&'static str] {
         &[
-            "load$ready <- ack$ready",
             "load$ready <- load_out$ready",
             "fill$ready <- answer$ready",
             "answer$payload <- fill$payload",
             "answer$valid <- fill$valid",
             "recall$ready <- ack$ready",
-            "recall$ready <- answer$ready",
-            "recall$ready <- fill$payload",
-            "recall$ready <- fill$valid",
             "recall$ready <- lci$*$ready",
-            "recall$ready <- lcia$*$payload",
-            "recall$ready <- lcia$*$valid",
-            "recall$ready <- load$payload",
-            "recall$ready <- load$valid",
-            "recall$ready <- recall$payload",
-            "recall$ready <- recall$valid",
-            "recall$ready <- ul$*$ready",
-            "recall$ready <- load_out$ready",
-            "lci$*$payload <- recall$payload",
-            "lci$*$valid <- answer$ready",
-            "lci$*$valid <- fill$payload",
-            "lci$*$valid <- fill$valid",
-            "lci$*$valid <- lcia$*$payload",
-            "lci$*$valid <- lcia$*$valid",
-            "lci$*$valid <- load$payload",
-            "lci$*$valid <- load$valid",
-            "lci$*$valid <- recall$payload",
-            "lci$*$valid <- recall$valid",
             "lcia$*$ready <- ack$ready",
-            "lcia$*$ready <- lcia$*$payload",
             "lcia$*$ready <- lcia$*$valid",
-            "lcia$*$ready <- load$payload",
-            "lcia$*$ready <- load$valid",
-            "lcia$*$ready <- load_out$ready",
             "lcia$*$ready <- ul$*$ready",
-            "ul$*$payload <- lcia$*$payload",
-            "ul$*$payload <- lcia$*$valid",
             "ul$*$valid <- ack$ready",
-            "ul$*$valid <- lcia$*$payload",
-            "ul$*$valid <- lcia$*$valid",
-            "ul$*$valid <- load$payload",
-            "ul$*$valid <- load$valid",
-            "ul$*$valid <- load_out$ready",
             "ul$*$valid <- ul$*$ready",
             "ack$payload <- ack$ready",
-            "ack$payload <- lcia$*$payload",
-            "ack$payload <- lcia$*$valid",
-            "ack$payload <- load$payload",
-            "ack$payload <- load$valid",
-            "ack$payload <- load_out$ready",
-            "ack$payload <- recall$payload",
             "ack$payload <- ul$*$ready",
             "ack$valid <- ack$ready",
-            "ack$valid <- answer$ready",
-            "ack$valid <- fill$payload",
-            "ack$valid <- fill$valid",
-            "ack$valid <- lcia$*$payload",
-            "ack$valid <- lcia$*$valid",
-            "ack$valid <- load$payload",
-            "ack$valid <- load$valid",
-            "ack$valid <- load_out$ready",
-            "ack$valid <- recall$payload",
-            "ack$valid <- recall$valid",
             "ack$valid <- ul$*$ready",
         ]
     }
 
     fn body(&self, b: &Body) {
         let bits = self._aperture.index_bits;
-        let room = b.read(&self.ack.ready);
-
         let sweep = Sweep::new(b, bits);
-        let ready = !sweep.on;
-        let pending = Flags::new(b, "pending", 2, bits);
-        let out = Flags::new(b, "lci_out", 2, bits);
-        let waiting = Flags::new(b, "recall_waits", 3, bits);
-        let ids = b.memory(
-            "recall_ids",
-            1 << bits,
-            RECALL_ID_BITS,
-            MemoryStyle::Distributed,
-        );
-        let loaded = b.memory("loaded_lines", 1 << ID_BITS, bits, MemoryStyle::Distributed);
+        let cleared = !sweep.on;
+        // Whatever writes has tables of its own; a flag is the parity over all that have it.
+        let table = |name: &str, width| Table::new(b, name, (bits, width), &sweep);
+        let (loads, fills) = (table("loads", 1), table("fills", 1));
+        // An LCI is out; its recall waits.
+        let (recalls, returns) = (table("recalls", 2), table("returns", 2));
+        let crossings = table("crossings", 1);
+        let ids = table("recall_ids", RECALL_ID_BITS);
+        let loaded = b.memory("loaded", 1 << ID_BITS, 1 + bits, MemoryStyle::Distributed);
+        let recent = |name: &str| Recent::new(b, name, bits);
+        let (left, given) = (recent("left"), recent("given"));
+        let (returned, asked) = (recent("returned"), recent("asked"));
+        let asked_id = b.reg_data("asked_id_q", RECALL_ID_BITS);
+        let load_ack = Held::new(b, "load_ack", RECALL_ID_BITS);
+        let recall_ack = Held::new(b, "recall_ack", RECALL_ID_BITS);
+        let room = b.read(&self.ack.ready);
+        let free = b.wire("free", room & !load_ack.valid.q() & !recall_ack.valid.q());
 
-        // Loads.
-        let load = b.read(&self.load.payload);
-        let load_line = b.wire("load_line", alias(b, load.field("address").trunc(bits)));
-        let load_valid = b.read(&self.load.valid);
+        // What has arrived and is being judged: a load, an acknowledgement of the directory, a recall.
+        let load_valid = b.reg("load_valid_q", 1);
         let load_q = b.reg_of::<LineLoad>("load_q");
-        let load_valid_q = b.reg("load_valid_q", 1);
-        let pass = b.wire("pass", !load_valid_q.q() | b.read(&self.load_out.ready));
-        let load_ready = b.wire("load_ready", pass & room & ready);
-        let loads = b.wire("loads", load_valid & load_ready);
+        let load_line = load_q.q().field("address").trunc(bits);
+        let lcia_valid = b.reg("lcia_valid_q", 1);
+        let lcia_slice = b.reg_data("lcia_slice_q", 1);
+        let lcia_shape = b.reg_data("lcia_shape_q", 1);
+        let lcia_line = b.reg_data("lcia_line_q", bits);
+        let recall_valid = b.reg("recall_valid_q", 1);
+        let recall_line = b.reg_data("recall_line_q", bits);
+        let recall_id = b.reg_data("recall_id_q", RECALL_ID_BITS);
+        let (lcia_at, recall_at) = (lcia_line.q(), recall_line.q());
+        let load_is_at = |line| load_valid.q() & load_line.eq(line);
+
+        // Loads go on at once, unless the last one's acknowledgement waits: this one may need its place.
+        let load = b.read(&self.load.payload);
+        let offers = b.wire("offers", load_valid.q() & !load_ack.valid.q());
+        let leaves = b.wire("leaves", offers & b.read(&self.load_out.ready));
+        let load_next = b.wire("load_next", !load_valid.q() | leaves);
+        let arriving = b.wire("load_arriving", alias(b, load.field("address").trunc(bits)));
         b.unused(load);
-        b.drive(&self.load.ready, load_ready);
-        b.when(pass, || {
-            load_valid_q.set(loads);
+        b.drive(&self.load.ready, load_next & cleared);
+        b.when(load_next, || {
+            load_valid.set(b.read(&self.load.valid) & cleared);
             load_q.set(b.pack::<LineLoad>(&[
-                ("address", load_line.zext(24)),
+                ("address", arriving.zext(24)),
                 ("id", load.field("id")),
                 ("exclusive", load.field("exclusive")),
             ]));
         });
-        b.drive(&self.load_out.valid, load_valid_q.q());
+        b.drive(&self.load_out.valid, offers);
         b.drive(&self.load_out.payload, load_q.q());
-        b.when(loads, || loaded.write(load.field("id"), load_line));
-        let crossed = b.wire(
-            "crossed",
-            loads & out.get(load_line) & waiting.get(load_line),
-        );
-        pending.turn(0, loads & !pending.get(load_line), load_line, &sweep);
-        waiting.turn(1, crossed, load_line, &sweep);
+        let look = b.wire("load_look", load_next.mux(arriving, load_line));
+        let (mark, crossing) = (!fills.look(look), crossings.look(look));
+        let waits = recalls.look(look).bit(1) ^ returns.look(look).bit(1) ^ crossing;
+        let settled = returned.is(load_line) | left.is(load_line);
+        let asked_now = b.wire("asked_now", asked.is(load_line));
+        let crosses = b.wire("crosses", leaves & (asked_now | (waits & !settled)));
+        loads.write(leaves, load_line, mark);
+        crossings.write(crosses, load_line, !crossing);
+        left.note(leaves, load_line);
+        let word = b.cat(&[mark, load_line]);
+        b.when(leaves, || loaded.write(load_q.q().field("id"), word));
+        let id = asked_now.mux(asked_id.q(), ids.look(look));
+        load_ack.turn(crosses, id, room & !recall_ack.valid.q());
 
         // Fills: a line that has been given out is no longer only asked for.
         let fill = b.read(&self.fill.payload);
@@ -236,10 +222,11 @@ impl Leaf for EciRecall {
             ]),
         );
         b.unused(fill);
-        let fill_line = b.wire("fill_line", loaded.read_now(fill.field("id")));
-        let given = b.read(&self.fill.valid) & answer_ready & fill.field("last");
-        let given = b.wire("given", given);
-        pending.turn(1, given & pending.get(fill_line), fill_line, &sweep);
+        let gives = b.read(&self.fill.valid) & answer_ready & fill.field("last");
+        let word = loaded.read_now(fill.field("id"));
+        let fill_line = b.wire("fill_line", word.trunc(bits));
+        fills.write(gives, fill_line, word.bit(bits));
+        given.note(gives, fill_line);
 
         // Acknowledgements of the directory; the slices take turns.
         let turn = b.reg("turn_q", 1);
@@ -250,7 +237,6 @@ impl Leaf for EciRecall {
         let word = message.field("word");
         let address = word.trunc(ADDRESS_BITS);
         let (index, found) = self._aperture.find(address);
-        let lcia_line = b.wire("lcia_line", alias(b, index));
         let shape = word.slice(59, 5).eq_lit(u128::from(CLEAN_INVALIDATE))
             & message.field("size").eq_lit(1)
             & message
@@ -260,89 +246,120 @@ impl Leaf for EciRecall {
             & !(message.field("channel").bit(0) ^ slice)
             & !(slice_of(index) ^ slice)
             & !address.trunc(LINE_OFFSET_BITS).any();
-        let legal = b.wire("legal", found & shape & out.get(lcia_line));
         b.unused(message);
-        let arrives = arrived[0] | arrived[1];
-        let answers = b.wire("answers", waiting.get(lcia_line));
+        let alone =
+            !load_is_at(lcia_at) & !left.is(lcia_at) & !returned.is(lcia_at) & !asked.is(lcia_at);
         let ul_ready: Vec<_> = self.ul.iter().map(|port| b.read(&port.ready)).collect();
-        let unlocked = slice.mux(ul_ready[1], ul_ready[0]);
-        let alone = !same(load_valid, load_line, lcia_line);
-        let may = unlocked & alone & (!answers | (room & !crossed));
-        let takes = b.wire("takes", arrives & ready & (!legal | may));
-        let done = b.wire("done", takes & legal);
+        let unlocked = lcia_slice.q().mux(ul_ready[1], ul_ready[0]);
+        let takes = b.wire("takes", lcia_valid.q() & alone & unlocked & free);
+        let lcia_next = b.wire("lcia_next", !lcia_valid.q() | takes);
         for (port, lcia) in self.lcia.iter().enumerate() {
-            b.drive(&lcia.ready, takes & is(port, slice));
+            b.drive(&lcia.ready, lcia_next & cleared & is(port, slice));
         }
-        b.when(takes, || turn.set(!slice));
-        out.turn(1, done, lcia_line, &sweep);
-        waiting.turn(2, done & answers, lcia_line, &sweep);
+        let arriving = b.wire("lcia_arriving", alias(b, index));
+        b.when(lcia_next, || {
+            lcia_valid.set((arrived[0] | arrived[1]) & cleared);
+            lcia_slice.set(slice);
+            lcia_shape.set(found & shape);
+            lcia_line.set(arriving);
+            turn.set(!slice);
+        });
+        let look = b.wire("lcia_look", lcia_next.mux(arriving, lcia_at));
+        let own = returns.look(look);
+        let state = recalls.look(look) ^ own;
+        let (out, waits) = (state.bit(0), state.bit(1) ^ crossings.look(look));
+        let returns_now = b.wire("returns_now", takes & lcia_shape.q() & out);
+        let answers = b.wire("answers", returns_now & waits);
+        returns.write(returns_now, lcia_at, own ^ b.cat(&[answers, b.bit(true)]));
+        returned.note(returns_now, lcia_at);
+        let dropped = b.reg("dropped_q", 1);
+        dropped.set(takes & !returns_now);
+        b.drive(&self.dropped, dropped.q());
+        let lcia_id = ids.look(look);
 
-        // Recalls.
+        // Recalls. The next is looked up when this one is sure to go.
         let recall = b.read(&self.recall.payload);
-        let line = b.wire("recall_line", recall.field("address").trunc(bits));
+        let arriving = b.wire("recall_arriving", recall.field("address").trunc(bits));
         b.unused(recall);
-        let apart = !same(load_valid, load_line, line)
-            & !same(arrives, lcia_line, line)
-            & !same(given, fill_line, line);
-        let starts = b.wire("starts", b.read(&self.recall.valid) & ready & apart);
-        let (asked, sent) = (pending.get(line), out.get(line));
-        let hashed = b.wire("hashed", alias(b, line));
+        let apart = !load_is_at(recall_at)
+            & !(lcia_valid.q() & lcia_at.eq(recall_at))
+            & !left.is(recall_at)
+            & !returned.is(recall_at)
+            & !given.is(recall_at);
+        let starts = b.wire("starts", recall_valid.q() & apart);
+        let hashed = b.wire("hashed", alias(b, recall_at));
         let to = slice_of(hashed);
         let lci_ready: Vec<_> = self.lci.iter().map(|port| b.read(&port.ready)).collect();
-        let acks = b.wire("acks", crossed | (done & answers));
-        let at_once = b.wire("at_once", starts & asked & room & !acks);
-        let joins = b.wire("joins", starts & !asked & sent);
-        let sends = b.wire("sends", starts & !asked & !sent);
-        let sent_now = b.wire("sent_now", sends & to.mux(lci_ready[1], lci_ready[0]));
-        b.drive(&self.recall.ready, at_once | joins | sent_now);
-        out.turn(0, sent_now, line, &sweep);
-        waiting.turn(0, sent_now | joins, line, &sweep);
-        b.when(sent_now | joins, || ids.write(line, recall.field("id")));
-        b.assert("one_recall_of_a_line", !(joins & waiting.get(line)));
+        let goes = to.mux(lci_ready[1], lci_ready[0]);
+        let recall_next = b.wire("recall_next", !recall_valid.q() | (starts & free & goes));
+        b.drive(&self.recall.ready, recall_next & cleared);
+        let look = b.wire("recall_look", recall_next.mux(arriving, recall_at));
+        let own = recalls.look(look);
+        let state = own ^ returns.look(look);
+        let loading = loads.look(look) ^ fills.look(look);
+        let out = state.bit(0);
+        let at_once = b.wire("at_once", starts & loading & free);
+        let joins = b.wire("joins", starts & !loading & out);
+        let sends = b.wire("sends", starts & !loading & !out);
+        let sent = sends & goes;
+        let asks = b.wire("asks", joins | sent);
+        b.when(at_once | asks, || recall_valid.set(b.bit(false)));
+        b.when(recall_next, || {
+            recall_valid.set(b.read(&self.recall.valid) & cleared);
+            recall_line.set(arriving);
+            recall_id.set(recall.field("id"));
+        });
+        recalls.write(asks, recall_at, own ^ b.cat(&[b.bit(true), sent]));
+        ids.write(asks, recall_at, recall_id.q());
+        asked.note(asks, recall_at);
+        asked_id.set(recall_id.q());
+        let waits = state.bit(1) ^ crossings.look(look);
+        b.assert("one_recall_of_a_line", !(joins & waits));
+        b.assert(
+            "no_fill_during_a_recall",
+            !(recall_valid.q() & gives & fill_line.eq(recall_at)),
+        );
+        recall_ack.turn(at_once & answers, recall_id.q(), room);
 
-        let byte_address = b
-            .cat(&[hashed, b.zero(LINE_OFFSET_BITS)])
-            .zext(ADDRESS_BITS);
+        // The node is the card, the line is not secure, all its four parts are meant, the request's id is 0.
+        let byte_address = |hashed| {
+            let bytes = b.cat(&[hashed, b.zero(LINE_OFFSET_BITS)]);
+            bytes.zext(ADDRESS_BITS)
+        };
         let opcode = |value: u64| b.lit(5, u128::from(value));
+        let request = b.cat_le(&[
+            byte_address(hashed),
+            b.zero(2),
+            b.lit(2, u128::from(CARD_NODE)),
+            b.zero(1),
+            b.bit(true),
+            b.lit(4, 0xf),
+            b.zero(6 + 3),
+            opcode(CLEAN_INVALIDATE),
+        ]);
+        let unlock = b.cat_le(&[byte_address(alias(b, lcia_at)), b.zero(19), opcode(UNLOCK)]);
         for slice in 0..SLICES {
-            let channel = |base: u64| b.lit(5, u128::from(base) + slice as u128);
-            // Address, node of the card, not secure, all four parts of the line, id of the request.
-            let request = b.cat_le(&[
-                byte_address,
-                b.zero(2),
-                b.lit(2, u128::from(CARD_NODE)),
-                b.zero(1),
-                b.bit(true),
-                b.lit(4, 0xf),
-                b.zero(6 + 3),
-                opcode(CLEAN_INVALIDATE),
-            ]);
+            let message = |word, channel: u64| {
+                b.pack::<EciMessage>(&[
+                    ("word", word),
+                    ("size", b.lit(5, 1)),
+                    ("channel", b.lit(5, u128::from(channel) + slice as u128)),
+                ])
+            };
             b.drive(&self.lci[slice].valid, sends & is(slice, to));
+            b.drive(&self.lci[slice].payload, message(request, REQUEST_CHANNEL));
             b.drive(
-                &self.lci[slice].payload,
-                b.pack::<EciMessage>(&[
-                    ("word", request),
-                    ("size", b.lit(5, 1)),
-                    ("channel", channel(REQUEST_CHANNEL)),
-                ]),
+                &self.ul[slice].valid,
+                returns_now & is(slice, lcia_slice.q()),
             );
-            let response = b.cat_le(&[address, b.zero(19), opcode(UNLOCK)]);
-            b.drive(&self.ul[slice].valid, done & is(slice, slice_of(index)));
-            b.drive(
-                &self.ul[slice].payload,
-                b.pack::<EciMessage>(&[
-                    ("word", response),
-                    ("size", b.lit(5, 1)),
-                    ("channel", channel(RESPONSE_CHANNEL)),
-                ]),
-            );
+            b.drive(&self.ul[slice].payload, message(unlock, RESPONSE_CHANNEL));
         }
 
-        let id = crossed.mux(
-            ids.read_now(load_line),
-            (done & answers).mux(ids.read_now(lcia_line), recall.field("id")),
-        );
-        b.drive(&self.ack.valid, acks | at_once);
+        // What waits goes first, so that what is offered stays.
+        let (first, second) = (recall_ack.valid.q(), load_ack.valid.q());
+        b.drive(&self.ack.valid, first | second | answers | at_once);
+        let now = answers.mux(lcia_id, recall_id.q());
+        let id = first.mux(recall_ack.id.q(), second.mux(load_ack.id.q(), now));
         b.drive(
             &self.ack.payload,
             b.pack::<LineRecallAck>(&[
@@ -352,16 +369,9 @@ impl Leaf for EciRecall {
                 ("last", b.bit(true)),
             ]),
         );
-        let dropped = b.reg("dropped_q", 1);
-        dropped.set(takes & !legal);
-        b.drive(&self.dropped, dropped.q());
     }
 }
 leaf!(impl[] EciRecall { load, load_out, fill, answer, recall, ack, lci, lcia, ul, dropped });
-
-fn same<'b>(valid: Expr<'b>, line: Expr<'b>, other: Expr<'b>) -> Expr<'b> {
-    valid & line.eq(other)
-}
 
 /// The slice chosen is this one.
 fn is(slice: usize, chosen: Expr<'_>) -> Expr<'_> {
