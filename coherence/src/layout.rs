@@ -1,9 +1,9 @@
 //! Where the lines of an endpoint lie.
 //!
 //! The card's aperture is an array of cache lines. Each endpoint owns one block of
-//! `stride_lines` of them; within the block every line has a [`LineRole`] or none. Hardware,
-//! simulation and driver take an [`EndpointLayout`] as data, so that another placement (one that
-//! avoids directory conflicts, for instance) needs no change in them.
+//! `stride_lines` of them; within the block every line has a [`LineRole`] or none. Hardware and
+//! simulation take an [`EndpointLayout`] as data. The host may find the lines elsewhere, where the
+//! bus wants them: the driver takes any [`Placement`].
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -179,6 +179,25 @@ pub enum LayoutError {
     },
 }
 
+/// Where the host finds the lines of a card.
+pub trait Placement {
+    /// Bytes of one line.
+    fn line_bytes(&self) -> usize;
+    /// Endpoints, the bypass included.
+    fn endpoints(&self) -> usize;
+    /// Overflow lines per direction.
+    fn overflow_lines(&self) -> usize;
+    /// Lines of the whole aperture, used or not.
+    fn aperture_lines(&self) -> usize;
+    /// The address of a line; none when there is no such endpoint or role.
+    fn address(&self, endpoint: usize, role: LineRole) -> Option<LineAddress>;
+
+    /// Bytes of the whole aperture.
+    fn aperture_bytes(&self) -> usize {
+        self.aperture_lines() * self.line_bytes()
+    }
+}
+
 /// The placement of all lines of the card's endpoints. See the [module text](self).
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct EndpointLayout {
@@ -339,6 +358,28 @@ impl EndpointLayout {
         let endpoint = self.endpoint(address)?;
         let role = self.role(address.0 as usize % self.stride_lines)?;
         Some((endpoint, role))
+    }
+}
+
+impl Placement for EndpointLayout {
+    fn line_bytes(&self) -> usize {
+        self.line_bytes
+    }
+
+    fn endpoints(&self) -> usize {
+        self.endpoints
+    }
+
+    fn overflow_lines(&self) -> usize {
+        self.overflow_lines
+    }
+
+    fn aperture_lines(&self) -> usize {
+        Self::aperture_lines(self)
+    }
+
+    fn address(&self, endpoint: usize, role: LineRole) -> Option<LineAddress> {
+        Self::address(self, endpoint, role)
     }
 }
 

@@ -13,7 +13,7 @@
 //! | [`lines`] | sets of an endpoint's lines |
 //! | [`conform`] | whether what crossed a line port is what the homes would have done |
 //! | [`check`] | every state of a system made of these, visited |
-//! | [`planner`] | which lines may be active together on Enzian |
+//! | [`planner`] | which lines may be active together on Enzian, and a plan for them |
 //! | [`profile`] | delays and limits of ECI, CXL and PCIe |
 //! | [`published`] | what was measured on Enzian |
 
@@ -28,6 +28,6 @@ pub mod planner;
 pub mod profile;
 pub mod published;
 
-pub use layout::{EndpointLayout, LayoutError, LineRole, Parity};
+pub use layout::{EndpointLayout, LayoutError, LineRole, Parity, Placement};
 pub use message::LineAddress;
 pub use profile::InterconnectProfile;

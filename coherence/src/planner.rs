@@ -1,24 +1,35 @@
-//! Address planner for Enzian: which lines may be active together.
+//! Address planner for Enzian: which lines may be active together, and where they lie.
 //!
 //! Enzian's directory is spread over 64 units by a hash of the line index, and a unit holds one
-//! outstanding request. A load of a control line that the card defers occupies its unit until it is
-//! answered; another line of the same unit that must move before the answer can be given waits for
-//! ever. Hence the rule: the *colour* (unit) of every active control line is unique, and no active
-//! overflow or preemption line has the colour of a control line. The published layout breaks it from
-//! the second endpoint on, and from the first when both directions are active at once.
+//! outstanding request. A load that the card defers occupies its unit until it is answered; another
+//! line of the same unit that must move before the answer can be given waits for ever. Hence the
+//! rule: the *colour* (unit) of every active control line is unique, and no active overflow or
+//! preemption line has the colour of a control line. The published layout breaks it from the second
+//! endpoint on, and from the first when both directions are active at once.
 //!
-//! The colour does not depend on bits 8 to 12 of the line index above the offset that they are
-//! hashed with, so equal offsets in neighbouring endpoint blocks collide: a safe plan gives every
-//! endpoint offsets of its own.
+//! A [`Plan`] keeps it with three colours for each endpoint: one for `R0`, one for `T0`, and one for
+//! `R1` and `T1` together. With eager replies `T1` is idle. A worker whose replies are recalled
+//! receives, then sends. The two may share even when they meet: what the sending side waits for never
+//! depends on the receiving side, so its load is answered; and a load of the receiving side that
+//! waits is answered at the end of the block time, for which it needs no line of the sending side.
+//!
+//! Overflow and preemption lines of all endpoints share the colours that are left. That is safe as
+//! far as the card answers their loads at once.
 
 use std::collections::BTreeMap;
 
 use thiserror::Error;
 
-use crate::layout::{EndpointLayout, LineRole, Parity};
+use crate::layout::{LineRole, Parity, Placement};
+
+mod plan;
+
+pub use plan::{Plan, slice_name};
 
 /// Directory units, and so colours.
 pub const COLOURS: usize = 64;
+/// Line indices up to here are hashed by an involution.
+pub const HASHED_BITS: usize = 18;
 
 /// Bits `[high:low]` of a line index.
 const fn bits(line: u32, high: u32, low: u32) -> u32 {
@@ -33,12 +44,18 @@ pub const fn colour(line: u32) -> usize {
     (high << 5 | middle << 3 | low) as usize
 }
 
-/// Whether the two directions of an endpoint may be active at the same time.
+/// The index by which the directory names a line: its colour in place of the low six bits. Below two
+/// to the power of [`HASHED_BITS`] also the way back.
+pub const fn hash(line: u32) -> u32 {
+    line / COLOURS as u32 * COLOURS as u32 + colour(line) as u32
+}
+
+/// Which lines of an endpoint may be active at the same time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Duplex {
-    /// One at a time: receive, then send, as a worker does that sends by recall.
+    /// Those of one direction at a time: receive, then send, as a worker does that sends by recall.
     Half,
-    /// Both, as with eager replies.
+    /// Both directions, but `T1` is idle, as with eager replies.
     Full,
 }
 
@@ -80,29 +97,32 @@ pub enum PlanError {
     /// The control lines leave too few units for the others.
     #[error(
         "{endpoints} endpoints need {control} directory units of {COLOURS} for control lines, which \
-         leaves room for {room} further lines in each endpoint: {needed} are needed"
+         leaves none in one of the slices for further lines"
     )]
     TooMany {
         /// Endpoints asked for.
         endpoints: usize,
         /// Units that their control lines need.
         control: usize,
-        /// Further lines that each endpoint could have.
-        room: usize,
-        /// Overflow and preemption lines of each endpoint.
-        needed: usize,
+    },
+    /// The lines are spread over more memory than the hash is known for.
+    #[error("the plan needs line indices of {bits} bits, the hash is known for {HASHED_BITS}")]
+    Aperture {
+        /// Bits needed.
+        bits: usize,
     },
 }
 
-fn is_control(role: LineRole) -> bool {
-    matches!(role, LineRole::RxControl(_) | LineRole::TxControl(_))
-}
-
-/// Lines of one endpoint whose directions take turns are never active together.
+/// Lines of one endpoint that are never active together.
 fn take_turns(first: &PlannedLine, second: &PlannedLine, duplex: Duplex) -> bool {
-    duplex == Duplex::Half
-        && first.endpoint == second.endpoint
-        && (first.role.is_rx() && second.role.is_tx() || first.role.is_tx() && second.role.is_rx())
+    let idle = LineRole::TxControl(Parity::One);
+    let turns = match duplex {
+        Duplex::Half => true,
+        Duplex::Full => first.role == idle || second.role == idle,
+    };
+    let across =
+        first.role.is_rx() && second.role.is_tx() || first.role.is_tx() && second.role.is_rx();
+    turns && across && first.endpoint == second.endpoint
 }
 
 /// Checks the colour rule; the error names two lines that clash.
@@ -114,9 +134,9 @@ pub fn check(lines: &[PlannedLine], duplex: Duplex) -> Result<(), PlanError> {
     for (colour, lines) in by_colour {
         for (index, first) in lines.iter().enumerate() {
             for second in &lines[index + 1..] {
-                let control = is_control(first.role) || is_control(second.role);
+                let control = first.role.is_control() || second.role.is_control();
                 if control && !take_turns(first, second, duplex) {
-                    let (first, second) = match is_control(first.role) {
+                    let (first, second) = match first.role.is_control() {
                         true => (**first, **second),
                         false => (**second, **first),
                     };
@@ -132,12 +152,11 @@ pub fn check(lines: &[PlannedLine], duplex: Duplex) -> Result<(), PlanError> {
     Ok(())
 }
 
-/// The lines of a layout whose endpoints all look alike, at the start of the card's memory.
-pub fn lines_of(layout: &EndpointLayout) -> Vec<PlannedLine> {
-    let roles: Vec<_> = layout.placement().map(|(role, _)| role).collect();
-    let lines = (0..layout.endpoints()).flat_map(|endpoint| {
-        roles.iter().filter_map(move |&role| {
-            let line = layout.address(endpoint, role)?.0;
+/// Every line of a placement.
+pub fn lines_of(placement: &dyn Placement) -> Vec<PlannedLine> {
+    let lines = (0..placement.endpoints()).flat_map(|endpoint| {
+        LineRole::all(placement.overflow_lines()).filter_map(move |role| {
+            let line = placement.address(endpoint, role)?.0;
             Some(PlannedLine {
                 endpoint,
                 role,
@@ -148,68 +167,10 @@ pub fn lines_of(layout: &EndpointLayout) -> Vec<PlannedLine> {
     lines.collect()
 }
 
-/// A safe plan: endpoint `e` gets lines of the block that starts at `e * stride_lines`.
-///
-/// Control lines take the first colours, one for each that may be active with another; all other
-/// lines share the colours that are left.
-pub fn plan(
-    endpoints: usize,
-    overflow_lines: usize,
-    stride_lines: usize,
-    duplex: Duplex,
-) -> Result<Vec<PlannedLine>, PlanError> {
-    let colours_each = match duplex {
-        Duplex::Half => Parity::BOTH.len(),
-        Duplex::Full => 2 * Parity::BOTH.len(),
-    };
-    let control = endpoints * colours_each;
-    let mut planned = Vec::new();
-    for endpoint in 0..endpoints {
-        let start = endpoint * stride_lines;
-        let block: Vec<u32> = (start..start + stride_lines).map(|n| n as u32).collect();
-        let mut used = Vec::new();
-        let mut others = block.iter().filter(|line| colour(**line) >= control);
-        for role in LineRole::all(overflow_lines) {
-            // R0, R1, T0, T1; half duplex gives the two directions the same colours.
-            let wanted = match role {
-                LineRole::RxControl(parity) => Some(parity.index()),
-                LineRole::TxControl(parity) => Some((2 + parity.index()) % colours_each),
-                _ => None,
-            };
-            let line = match wanted {
-                Some(wanted) => block.iter().copied().find(|line| {
-                    colour(*line) == endpoint * colours_each + wanted && !used.contains(line)
-                }),
-                None => others.next().copied(),
-            };
-            let Some(line) = line else {
-                let room = block
-                    .iter()
-                    .filter(|line| colour(**line) >= control)
-                    .count();
-                return Err(PlanError::TooMany {
-                    endpoints,
-                    control,
-                    room,
-                    needed: 2 * overflow_lines + 1,
-                });
-            };
-            used.push(line);
-            planned.push(PlannedLine {
-                endpoint,
-                role,
-                line,
-            });
-        }
-    }
-    debug_assert_eq!(check(&planned, duplex), Ok(()));
-    Ok(planned)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::collections::BTreeSet;
+    use crate::layout::EndpointLayout;
 
     /// Lines of the published layout's block, and its overflow lines for an MTU of 9618 bytes.
     const STRIDE_LINES: usize = 1024;
@@ -260,36 +221,6 @@ mod tests {
         );
         let error = check(&published(1), Duplex::Full).unwrap_err();
         assert!(matches!(error, PlanError::Clash { colour: 0, .. }));
-    }
-
-    #[test]
-    fn plans_are_safe_and_hold_every_line_once() {
-        for (endpoints, duplex) in [(1, Duplex::Full), (8, Duplex::Full), (16, Duplex::Half)] {
-            let planned = plan(endpoints, OVERFLOW_LINES, STRIDE_LINES, duplex).unwrap();
-            assert_eq!(check(&planned, duplex), Ok(()));
-            let roles: BTreeSet<_> = planned.iter().map(|p| (p.endpoint, p.role)).collect();
-            let lines: BTreeSet<_> = planned.iter().map(|p| p.line).collect();
-            assert_eq!(roles.len(), endpoints * (5 + 2 * OVERFLOW_LINES));
-            assert_eq!(lines.len(), roles.len());
-            let inside = |p: &PlannedLine| p.line as usize / STRIDE_LINES == p.endpoint;
-            assert!(planned.iter().all(inside));
-        }
-    }
-
-    #[test]
-    fn more_endpoints_than_units_are_refused_with_the_reason() {
-        // 13 endpoints leave 12 units, 192 lines; 14 leave 8 units, 128 lines.
-        assert!(plan(13, OVERFLOW_LINES, STRIDE_LINES, Duplex::Full).is_ok());
-        let error = plan(14, OVERFLOW_LINES, STRIDE_LINES, Duplex::Full).unwrap_err();
-        assert_eq!(
-            error,
-            PlanError::TooMany {
-                endpoints: 14,
-                control: 56,
-                room: 128,
-                needed: 153
-            }
-        );
     }
 
     #[test]

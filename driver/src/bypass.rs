@@ -3,7 +3,7 @@
 //! which answers ARP and ICMP and serves every port that is no RPC port. A worker endpoint that was
 //! made raw does the same.
 
-use lauberhorn_coherence::EndpointLayout;
+use lauberhorn_coherence::Placement;
 use lauberhorn_interface::line::{RxKind, TxKind};
 
 use crate::endpoint::tx::TxMessage;
@@ -42,7 +42,7 @@ impl<L: Lines, S: HostStack> Bypass<L, S> {
     pub fn new(
         lines: L,
         stack: S,
-        layout: &EndpointLayout,
+        layout: &dyn Placement,
         endpoint: usize,
         max_frame_bytes: usize,
         mode: Mode,

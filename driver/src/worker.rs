@@ -4,7 +4,7 @@
 
 use std::net::{Ipv4Addr, SocketAddrV4};
 
-use lauberhorn_coherence::EndpointLayout;
+use lauberhorn_coherence::Placement;
 use lauberhorn_interface::line::{RxHeader, RxKind, TxKind};
 
 use crate::endpoint::tx::TxMessage;
@@ -78,7 +78,7 @@ impl<L: Lines, O: Observer> Worker<L, O> {
     pub fn new(
         lines: L,
         observer: O,
-        layout: &EndpointLayout,
+        layout: &dyn Placement,
         endpoint: usize,
         mtu_bytes: usize,
         mode: Mode,

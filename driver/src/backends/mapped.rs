@@ -10,7 +10,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{Ordering, fence};
 
-use lauberhorn_coherence::{EndpointLayout, LineAddress};
+use lauberhorn_coherence::{LineAddress, Placement};
 use lauberhorn_interface::registers::address;
 
 use super::mmio::Mmio;
@@ -72,7 +72,7 @@ impl MappedLines {
     /// that went away is told from a line that is all ones.
     pub fn new(
         region: Arc<Mmio>,
-        layout: &EndpointLayout,
+        layout: &dyn Placement,
         registers: Option<MappedRegisters>,
     ) -> Self {
         Self {

@@ -10,7 +10,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use lauberhorn_coherence::EndpointLayout;
+use lauberhorn_coherence::Placement;
 use lauberhorn_interface::registers::address;
 use thiserror::Error;
 use vfio_bindings::bindings::vfio::{
@@ -132,7 +132,7 @@ impl VfioCard {
     }
 
     /// Maps the card's lines.
-    pub fn lines(&self, layout: &EndpointLayout) -> Result<MappedLines, VfioCardError> {
+    pub fn lines(&self, layout: &dyn Placement) -> Result<MappedLines, VfioCardError> {
         let bytes = layout.aperture_bytes();
         let region = map_bar(&self.device, VFIO_PCI_BAR2_REGION_INDEX, bytes)?;
         let registers = match &self.registers {

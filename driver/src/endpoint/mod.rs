@@ -3,7 +3,7 @@
 //! [`rx`] loads the line whose turn it is and gets a call, [`tx`] stores a reply. Both are plain
 //! state machines over [`Lines`](crate::lines::Lines), the same on every back end.
 
-use lauberhorn_coherence::{EndpointLayout, LineAddress, LineRole, Parity};
+use lauberhorn_coherence::{LineAddress, LineRole, Parity, Placement};
 use lauberhorn_interface::line::HeaderError;
 use thiserror::Error;
 
@@ -150,7 +150,7 @@ struct Direction {
 
 impl Direction {
     fn new(
-        layout: &EndpointLayout,
+        layout: &dyn Placement,
         endpoint: usize,
         image: impl Fn(Parity, usize) -> LineRole,
     ) -> Result<Self, EndpointError> {

@@ -7,7 +7,7 @@
 //! A body that does not fit the control line continues in the overflow lines; their loads are
 //! issued together, or one after the other, as the [`RxMode`] says.
 
-use lauberhorn_coherence::{EndpointLayout, LineRole, Parity};
+use lauberhorn_coherence::{LineRole, Parity, Placement};
 use lauberhorn_interface::line::{HEADER_BYTES, RxHeader, RxKind};
 
 use super::{Direction, EndpointError, Mode};
@@ -61,11 +61,7 @@ pub struct RxEndpoint {
 
 impl RxEndpoint {
     /// The receiving half of `endpoint` of a card that was just reset.
-    pub fn new(
-        layout: &EndpointLayout,
-        endpoint: usize,
-        mode: Mode,
-    ) -> Result<Self, EndpointError> {
+    pub fn new(layout: &dyn Placement, endpoint: usize, mode: Mode) -> Result<Self, EndpointError> {
         let lines = Direction::new(layout, endpoint, LineRole::rx_image)?;
         Ok(Self {
             image: vec![0; lines.capacity_bytes()],

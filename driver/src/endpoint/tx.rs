@@ -13,7 +13,7 @@
 //! permission to write the next one. Where nothing is held (PCIe) the next message received says the
 //! same, since the card gives this endpoint none while it sends; see [`TxEndpoint::settled`].
 
-use lauberhorn_coherence::{EndpointLayout, LineAddress, LineRole, Parity};
+use lauberhorn_coherence::{LineAddress, LineRole, Parity, Placement};
 use lauberhorn_interface::line::{HEADER_BYTES, SessionHandle, TxHeader, TxKind};
 
 use super::{Direction, EndpointError};
@@ -60,7 +60,7 @@ pub struct TxEndpoint {
 impl TxEndpoint {
     /// The sending half of `endpoint` of a card that was just reset.
     pub fn new(
-        layout: &EndpointLayout,
+        layout: &dyn Placement,
         endpoint: usize,
         mode: TxMode,
     ) -> Result<Self, EndpointError> {
