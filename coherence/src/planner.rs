@@ -14,7 +14,9 @@
 //! waits is answered at the end of the block time, for which it needs no line of the sending side.
 //!
 //! Overflow and preemption lines of all endpoints share the colours that are left. That is safe as
-//! far as the card answers their loads at once.
+//! far as the card answers their loads at once. It lets a load of an overflow line wait while it
+//! takes other lines of the same direction of the endpoint back; nothing that belongs to a message is
+//! loaded then, but a host may not load such lines without being told to.
 
 use std::collections::BTreeMap;
 

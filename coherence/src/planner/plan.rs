@@ -24,7 +24,7 @@ use crate::message::LineAddress;
 const MAX_POOL_BITS: usize = 5;
 /// Bits of a line's offset that its slice does not depend on, but for the lowest.
 const OFFSET_BITS: usize = 5;
-/// Roles with a colour of their own.
+/// Roles with a colour of their own; they have the first offsets of the card's layout.
 const CONTROL: [LineRole; 3] = [
     LineRole::RxControl(Parity::Zero),
     LineRole::RxControl(Parity::One),
@@ -35,6 +35,30 @@ const IDLE: LineRole = LineRole::TxControl(Parity::One);
 /// A line of the card with its slice as lowest bit; also the way back.
 pub const fn slice_name(line: u32) -> u32 {
     line ^ (line >> OFFSET_BITS).count_ones() % 2
+}
+
+/// The colours of R0, R1 and T0 of each endpoint, and log2 of how many the others share.
+fn colours(endpoints: usize, stride_bits: usize) -> Result<(Vec<[u32; 3]>, usize), PlanError> {
+    // The next even and the next odd colour.
+    let mut next = [0, 1];
+    let mut control = Vec::new();
+    for endpoint in 0..endpoints as u32 {
+        control.push([0, 1, 2].map(|offset| {
+            let line = endpoint << stride_bits | offset;
+            let slice = &mut next[slice_name(line) as usize % 2];
+            *slice += 2;
+            *slice - 2
+        }));
+    }
+    let end = control.iter().flatten().max().map_or(0, |last| last + 1);
+    let left = COLOURS.saturating_sub(end as usize);
+    match left.checked_ilog2().unwrap_or_default() as usize {
+        0 => Err(PlanError::TooMany {
+            endpoints,
+            control: CONTROL.len() * endpoints,
+        }),
+        pool_bits => Ok((control, pool_bits.min(MAX_POOL_BITS).min(stride_bits))),
+    }
 }
 
 /// A place for each line of a card. See the [module text](self).
@@ -51,28 +75,16 @@ impl Plan {
     ///
     /// # Errors
     /// When there are too many endpoints, or too many lines.
+    ///
+    /// # Panics
+    /// When the layout does not begin with R0, R1, T0 and T1.
     pub fn new(card: &EndpointLayout) -> Result<Self, PlanError> {
-        let endpoints = card.endpoints();
-        // The next even and the next odd colour.
-        let mut next = [0, 1];
-        let mut control = Vec::new();
-        for endpoint in 0..endpoints {
-            control.push(CONTROL.map(|role| {
-                let line = card.address(endpoint, role).map_or(0, |line| line.0);
-                let slice = &mut next[slice_name(line) as usize % 2];
-                *slice += 2;
-                *slice - 2
-            }));
+        let first = CONTROL.into_iter().chain([IDLE]).enumerate();
+        for (offset, role) in first {
+            assert_eq!(card.role(offset), Some(role), "at offset {offset}");
         }
-        let end = control.iter().flatten().max().map_or(0, |last| last + 1);
-        let left = COLOURS.saturating_sub(end as usize);
-        let pool_bits = MAX_POOL_BITS
-            .min(left.checked_ilog2().unwrap_or_default() as usize)
-            .min(card.stride_lines().ilog2() as usize);
-        if pool_bits == 0 {
-            let control = CONTROL.len() * endpoints;
-            return Err(PlanError::TooMany { endpoints, control });
-        }
+        let stride_bits = card.stride_lines().ilog2() as usize;
+        let (control, pool_bits) = colours(card.endpoints(), stride_bits)?;
         let plan = Self {
             card: card.clone(),
             control,
@@ -198,6 +210,20 @@ mod tests {
             assert_eq!(slice_name(slice_name(of_card)), of_card);
             assert_eq!(hashed % 2, slice_name(of_card) % 2);
         }
+    }
+
+    #[test]
+    fn too_many_endpoints_or_lines_are_refused_with_the_reason() {
+        assert_eq!(colours(20, 5).map(|(_, pool_bits)| pool_bits), Ok(2));
+        let (endpoints, control) = (21, 63);
+        assert_eq!(
+            colours(endpoints, 5),
+            Err(PlanError::TooMany { endpoints, control })
+        );
+        let config = NicConfig::eci();
+        let placement: Vec<_> = EndpointLayout::contiguous(&config).placement().collect();
+        let card = EndpointLayout::new(&config, 1 << 14, placement).unwrap();
+        assert_eq!(Plan::new(&card), Err(PlanError::Aperture { bits: 19 }));
     }
 
     #[test]

@@ -86,6 +86,11 @@ impl Shape {
         &self.config
     }
 
+    /// Where the lines lie at the line port.
+    pub fn layout(&self) -> &EndpointLayout {
+        &self.layout
+    }
+
     /// Endpoints, the bypass included.
     pub fn endpoints(&self) -> usize {
         self.config.endpoints()

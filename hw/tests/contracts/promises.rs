@@ -390,6 +390,26 @@ pub const PROMISES: &[Promise] = &[
         &["host/adapter/tests/cxl.rs::every_request_gets_what_the_tables_say"],
     ),
     promise(
+        "host/adapter/eci/translate.rs",
+        "EciLocate",
+        "0 cycles",
+        "every cycle",
+        &[
+            "host/adapter/tests/eci/translate.rs::each_line_has_the_name_of_the_plan_both_ways",
+            "host/adapter/tests/eci.rs::every_way_takes_two_cycles_and_a_beat_per_cycle",
+        ],
+    ),
+    promise(
+        "host/adapter/eci/translate.rs",
+        "EciPlace",
+        "0 cycles",
+        "every cycle",
+        &[
+            "host/adapter/tests/eci/translate.rs::each_line_has_the_name_of_the_plan_both_ways",
+            "host/adapter/tests/eci.rs::every_way_takes_two_cycles_and_a_beat_per_cycle",
+        ],
+    ),
+    promise(
         "host/adapter/eci/write.rs",
         "EciWrite",
         "1 cycle from `w` to `writeback`",

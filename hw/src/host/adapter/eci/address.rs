@@ -1,62 +1,35 @@
-//! How Enzian's directory hashes line indices. The buses carry hashed addresses ("aliased" in its
-//! documents): the low six bits of the hash are the directory unit, see
-//! [`lauberhorn_coherence::planner::colour`].
+//! How the blocks of the adapter name the card's lines: with the line's slice as lowest bit, see
+//! [`lauberhorn_coherence::planner::slice_name`]. The buses carry other names, which
+//! [`translate`](super::translate) turns into these.
 
 use crate::host::shape::Shape;
 use crate::rtl::{Body, Expr};
-use lauberhorn_coherence::LineAddress;
 
-/// Bits of the index of the first line whose hash involves higher bits.
-const HASHED_BITS: usize = 13;
-/// Bits of a line index that the hash mixes with each other.
+/// Bits of the largest index that the tables of the adapter take.
+const MOST_BITS: usize = 13;
+/// Bits of a line index that the slice does not depend on, and a few that it does.
 const LEAST_BITS: usize = 8;
+/// The slice depends on bits from here on.
+pub(super) const SLICE_BITS_START: usize = 5;
 
-/// Bits of a line index in the aperture of a card, which starts at the card's first line.
+/// Bits of a line index of the card.
 ///
 /// # Panics
-/// When the aperture has more lines than one period of the hash.
+/// When the card has more lines than the adapter's tables.
 pub(super) fn index_bits(shape: &Shape) -> usize {
     let end = shape.line_count().next_power_of_two();
     let bits = (end.ilog2() as usize).max(LEAST_BITS);
     assert!(
-        bits <= HASHED_BITS,
-        "eci: an aperture of {end} lines; the address hash is known for {}",
-        1 << HASHED_BITS
+        bits <= MOST_BITS,
+        "eci: a card of {end} lines; the adapter's tables have {}",
+        1 << MOST_BITS
     );
     bits
 }
 
-/// The hash of a line index, and back: within the aperture it is its own inverse.
+/// The name of a line, and back: it is its own inverse.
 pub(super) fn alias<'b>(b: &'b Body, line: Expr<'b>) -> Expr<'b> {
-    let middle = line.slice(3, 2) ^ line.slice(5, 2);
-    let low = line.trunc(3) ^ line.slice(5, 3);
-    b.cat(&[line.slice(5, line.width() - 5), middle, low])
-}
-
-/// The same for software.
-pub fn alias_line(line: LineAddress) -> u32 {
-    let LineAddress(line) = line;
-    line ^ (line >> 5 & 3) << 3 ^ (line >> 5 & 7)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use lauberhorn_coherence::planner::colour;
-    use std::collections::BTreeSet;
-
-    #[test]
-    fn the_hash_is_its_own_inverse_and_ends_in_the_directory_unit() {
-        let lines = 0..1 << HASHED_BITS;
-        let hashes: BTreeSet<u32> = lines
-            .clone()
-            .map(|line| alias_line(LineAddress(line)))
-            .collect();
-        assert_eq!(hashes.len(), lines.len());
-        for line in lines {
-            let hash = alias_line(LineAddress(line));
-            assert_eq!(hash as usize % 64, colour(line));
-            assert_eq!(alias_line(LineAddress(hash)), line);
-        }
-    }
+    let rest = line.width() - SLICE_BITS_START;
+    let slice = line.bit(0) ^ line.slice(SLICE_BITS_START, rest).parity();
+    b.cat(&[line.slice(1, line.width() - 1), slice])
 }

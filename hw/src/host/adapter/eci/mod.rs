@@ -5,12 +5,13 @@
 //! learns nothing of clean evictions.
 //!
 //! ```text
-//!  ar[s] ─▶ skid ─▶┌─────────┐ load ▶┌───────────┐─▶ load ────────▶ line port
-//!   r[s] ◀─────────│ AxiRead │◀─ skid ◀─ answer ─│           │◀─ fill
-//! aw[s], w[s] ─▶ skid ─▶ EciWrite ──────────────│ EciRecall │──▶ writeback
-//!   b[s] ◀─ skid ◀──────────┘                   │           │◀─ skid ◀─ recall
-//! lci[s], ul[s] ◀─ skid ◀───────────────────────│           │─▶ skid ─▶ recall_ack
-//! lcia[s] ─▶ skid ─────────────────────────────▶└───────────┘
+//!  ar[s] ─▶ L ─▶ skid ─▶┌─────────┐ load ▶┌───────────┐─▶ load ────────▶ line port
+//!   r[s] ◀──────────────│ AxiRead │◀─ skid ◀─ answer ─│           │◀─ fill
+//! aw[s] ─▶ L ─▶ skid ─▶┌──────────┐            │           │
+//!  w[s] ──────▶ skid ─▶│ EciWrite │────────────│ EciRecall │──▶ writeback
+//!   b[s] ◀───── skid ◀─└──────────┘            │           │◀─ skid ◀─ recall
+//! lci[s], ul[s] ◀─ skid ◀─ P ◀─────────────────│           │─▶ skid ─▶ recall_ack
+//! lcia[s] ─▶ L ─▶ skid ───────────────────────▶└───────────┘
 //! ```
 //!
 //! | way | cycles |
@@ -18,18 +19,23 @@
 //! | `ar` to `load`, `fill` to `r`, `w` to `writeback` | 2 each |
 //! | `recall` to `lci`, or to the `recall_ack` of a line that is asked for; `lcia` to `recall_ack` and `ul` | 3 each |
 //!
+//! L ([`EciLocate`]) and P ([`EciPlace`]) translate between the directory's names of lines and those of
+//! the card: on the bus the lines lie so that none waits for another in one of the directory's units.
+//!
 //! Every output follows from registers only, so that the adapter cuts all paths between the card and
-//! the directory. Slice 0 has the even channels and the odd hashed lines.
+//! the directory. Slice 0 has the even channels and the odd lines, as
+//! the directory names them.
 
 mod address;
 mod recall;
 mod table;
+mod translate;
 mod write;
 
-pub use address::alias_line;
 pub use recall::{
     CARD_NODE, CLEAN_INVALIDATE, EciRecall, REQUEST_CHANNEL, RESPONSE_CHANNEL, UNLOCK,
 };
+pub use translate::{EciLocate, EciPlace};
 pub use write::EciWrite;
 
 use super::axi_read::{Aperture, AxiRead};
@@ -81,6 +87,11 @@ pub struct EciAdapter {
     pub recall_ack: StreamOut<LineRecallAck>,
     /// Reads refused, writes refused, acknowledgements dropped.
     pub refused: Vec<Signal<Out, Bits<32>>>,
+    ar_locate: Vec<EciLocate<AxiAddress>>,
+    aw_locate: Vec<EciLocate<AxiAddress>>,
+    lcia_locate: Vec<EciLocate<EciMessage>>,
+    lci_place: Vec<EciPlace<EciMessage>>,
+    ul_place: Vec<EciPlace<EciMessage>>,
     ar_skid: Vec<Skid<AxiAddress>>,
     aw_skid: Vec<Skid<AxiAddress>>,
     w_skid: Vec<Skid<AxiWriteData>>,
@@ -109,11 +120,19 @@ fn skids<T: Synth>() -> Vec<Skid<T>> {
     (0..SLICES).map(|_| Skid::default()).collect()
 }
 
+fn locates<T: Synth>(shape: &Shape) -> Vec<EciLocate<T>> {
+    (0..SLICES).map(|_| EciLocate::new(shape)).collect()
+}
+
+fn places<T: Synth>(shape: &Shape) -> Vec<EciPlace<T>> {
+    (0..SLICES).map(|_| EciPlace::new(shape)).collect()
+}
+
 impl EciAdapter {
     /// An adapter for a card with 128-byte lines.
     ///
     /// # Panics
-    /// When its lines have another size.
+    /// When its lines have another size, or no safe plan.
     pub fn new(shape: &Shape) -> Self {
         let line_bytes = shape.config().line_bytes();
         assert!(
@@ -138,6 +157,11 @@ impl EciAdapter {
             recall: StreamIn::default(),
             recall_ack: StreamOut::default(),
             refused: vec![Signal::default(); 3],
+            ar_locate: locates(shape),
+            aw_locate: locates(shape),
+            lcia_locate: locates(shape),
+            lci_place: places(shape),
+            ul_place: places(shape),
             ar_skid: skids(),
             aw_skid: skids(),
             w_skid: skids(),
@@ -179,6 +203,16 @@ impl Logic for EciAdapter {
         self.counters.reset.next = self.reset.val();
 
         for i in 0..2 {
+            self.ar_locate[i].clock.next = self.clock.val();
+            self.ar_locate[i].reset.next = self.reset.val();
+            self.aw_locate[i].clock.next = self.clock.val();
+            self.aw_locate[i].reset.next = self.reset.val();
+            self.lcia_locate[i].clock.next = self.clock.val();
+            self.lcia_locate[i].reset.next = self.reset.val();
+            self.lci_place[i].clock.next = self.clock.val();
+            self.lci_place[i].reset.next = self.reset.val();
+            self.ul_place[i].clock.next = self.clock.val();
+            self.ul_place[i].reset.next = self.reset.val();
             self.ar_skid[i].clock.next = self.clock.val();
             self.ar_skid[i].reset.next = self.reset.val();
             self.aw_skid[i].clock.next = self.clock.val();
@@ -193,20 +227,25 @@ impl Logic for EciAdapter {
             self.lcia_skid[i].reset.next = self.reset.val();
             self.ul_skid[i].clock.next = self.clock.val();
             self.ul_skid[i].reset.next = self.reset.val();
-            StreamIn::<AxiAddress>::link(&mut self.ar[i], &mut self.ar_skid[i].rx);
+            StreamIn::<AxiAddress>::link(&mut self.ar[i], &mut self.ar_locate[i].rx);
+            StreamOut::<AxiAddress>::join(&mut self.ar_locate[i].tx, &mut self.ar_skid[i].rx);
             StreamOut::<AxiAddress>::join(&mut self.ar_skid[i].tx, &mut self.read.ar[i]);
             StreamOut::<AxiReadData>::link(&mut self.r[i], &mut self.read.r[i]);
-            StreamIn::<AxiAddress>::link(&mut self.aw[i], &mut self.aw_skid[i].rx);
+            StreamIn::<AxiAddress>::link(&mut self.aw[i], &mut self.aw_locate[i].rx);
+            StreamOut::<AxiAddress>::join(&mut self.aw_locate[i].tx, &mut self.aw_skid[i].rx);
             StreamOut::<AxiAddress>::join(&mut self.aw_skid[i].tx, &mut self.write.aw[i]);
             StreamIn::<AxiWriteData>::link(&mut self.w[i], &mut self.w_skid[i].rx);
             StreamOut::<AxiWriteData>::join(&mut self.w_skid[i].tx, &mut self.write.w[i]);
             StreamOut::<AxiWriteResponse>::join(&mut self.write.b[i], &mut self.b_skid[i].rx);
             StreamOut::<AxiWriteResponse>::link(&mut self.b[i], &mut self.b_skid[i].tx);
-            StreamOut::<EciMessage>::join(&mut self.recalls.lci[i], &mut self.lci_skid[i].rx);
+            StreamOut::<EciMessage>::join(&mut self.recalls.lci[i], &mut self.lci_place[i].rx);
+            StreamOut::<EciMessage>::join(&mut self.lci_place[i].tx, &mut self.lci_skid[i].rx);
             StreamOut::<EciMessage>::link(&mut self.lci[i], &mut self.lci_skid[i].tx);
-            StreamIn::<EciMessage>::link(&mut self.lcia[i], &mut self.lcia_skid[i].rx);
+            StreamIn::<EciMessage>::link(&mut self.lcia[i], &mut self.lcia_locate[i].rx);
+            StreamOut::<EciMessage>::join(&mut self.lcia_locate[i].tx, &mut self.lcia_skid[i].rx);
             StreamOut::<EciMessage>::join(&mut self.lcia_skid[i].tx, &mut self.recalls.lcia[i]);
-            StreamOut::<EciMessage>::join(&mut self.recalls.ul[i], &mut self.ul_skid[i].rx);
+            StreamOut::<EciMessage>::join(&mut self.recalls.ul[i], &mut self.ul_place[i].rx);
+            StreamOut::<EciMessage>::join(&mut self.ul_place[i].tx, &mut self.ul_skid[i].rx);
             StreamOut::<EciMessage>::link(&mut self.ul[i], &mut self.ul_skid[i].tx);
         }
 
@@ -243,6 +282,23 @@ pub fn designs() -> Vec<Design> {
             EciRecall::new(aperture(&jumbo)),
         ),
         Design::leaf("adapter_eci_counters", Counters::new(3)),
+        Design::leaf(
+            "adapter_eci_locate_address",
+            EciLocate::<AxiAddress>::new(&eci),
+        ),
+        Design::leaf(
+            "adapter_eci_locate_message",
+            EciLocate::<EciMessage>::new(&eci),
+        ),
+        Design::leaf("adapter_eci_place", EciPlace::<EciMessage>::new(&eci)),
+        Design::leaf(
+            "adapter_eci_locate_16_jumbo",
+            EciLocate::<AxiAddress>::new(&jumbo),
+        ),
+        Design::leaf(
+            "adapter_eci_place_16_jumbo",
+            EciPlace::<EciMessage>::new(&jumbo),
+        ),
         Design::composite("adapter_eci", EciAdapter::new(&eci)),
     ]
 }

@@ -3,15 +3,66 @@
 use super::super::eci::*;
 use super::super::types::{EciMessage, ReadAnswer};
 use super::*;
+use crate::host::shape::Shape;
 use crate::testing::{Network, Pace, Rng, rng, root_seed};
 use crate::types::{LineRecall, LineRecallAck};
-use lauberhorn_coherence::LineAddress;
+use lauberhorn_coherence::Placement;
+use lauberhorn_coherence::planner::{Plan, lines_of};
 use rand::Rng as _;
 use rand::seq::IndexedRandom;
 use std::collections::{BTreeMap, VecDeque};
+use std::sync::LazyLock;
 
-/// Lines of the aperture, and the cycles that the tables need to be cleared.
-pub(super) const LINES: u32 = 256;
+mod translate;
+
+/// The cycles that the tables need to be cleared.
+pub(super) const TABLE_LINES: u64 = 256;
+
+/// Names of the lines of a card.
+struct Names {
+    /// By line of the card, the directory's index.
+    hashed: BTreeMap<u32, u32>,
+    /// The way back.
+    card: BTreeMap<u32, u32>,
+    /// Indices of the aperture.
+    end: u32,
+}
+
+impl Names {
+    fn new(shape: &Shape) -> Self {
+        let plan = Plan::new(shape.layout()).expect("there is a plan");
+        let lines = lines_of(shape.layout()).into_iter().map(|line| {
+            let hashed = plan.hashed(line.endpoint, line.role);
+            (line.line, hashed.expect("it is planned"))
+        });
+        let hashed: BTreeMap<_, _> = lines.collect();
+        Self {
+            card: hashed
+                .iter()
+                .map(|(card, hashed)| (*hashed, *card))
+                .collect(),
+            hashed,
+            end: plan.aperture_lines() as u32,
+        }
+    }
+}
+
+static NAMES: LazyLock<Names> = LazyLock::new(|| Names::new(&Shape::named("eci")));
+
+/// The lines of the card.
+fn all_lines() -> Vec<u32> {
+    NAMES.hashed.keys().copied().collect()
+}
+
+/// The byte address of a place without line, in this slice.
+fn nowhere(rng: &mut Rng, slice: usize) -> u64 {
+    loop {
+        let hashed = rng.random_range(0..NAMES.end);
+        if !NAMES.card.contains_key(&hashed) && usize::from(hashed % 2 == 0) == slice {
+            return u64::from(hashed) << 7;
+        }
+    }
+}
 
 fn adapter() -> Network {
     let mut blocks = Vec::new();
@@ -25,6 +76,18 @@ fn adapter() -> Network {
         add("lcia", skid::<EciMessage>());
         add("ul", skid::<EciMessage>());
     }
+    let shape = Shape::named("eci");
+    for slice in 0..2 {
+        let mut add = |name: &str, leaf| blocks.push((format!("{name}${slice}"), leaf));
+        let address = || Interpreter::new(EciLocate::<AxiAddress>::new(&shape).elaborate());
+        add("ar_locate", address());
+        add("aw_locate", address());
+        let message = EciLocate::<EciMessage>::new(&shape).elaborate();
+        add("lcia_locate", Interpreter::new(message));
+        let place = || Interpreter::new(EciPlace::<EciMessage>::new(&shape).elaborate());
+        add("lci_place", place());
+        add("ul_place", place());
+    }
     blocks.push(("answer_skid".into(), skid::<ReadAnswer>()));
     blocks.push(("recall_skid".into(), skid::<LineRecall>()));
     blocks.push(("ack_skid".into(), skid::<LineRecallAck>()));
@@ -36,8 +99,8 @@ fn adapter() -> Network {
 }
 
 /// The byte address of a line, as the directory names it, and its slice.
-pub(super) fn place(line: u32) -> (u64, usize) {
-    let hashed = alias_line(LineAddress(line));
+fn place(line: u32) -> (u64, usize) {
+    let hashed = NAMES.hashed[&line];
     (u64::from(hashed) << 7, usize::from(hashed % 2 == 0))
 }
 
@@ -53,9 +116,14 @@ fn address(line: u32, id: u64) -> [(&'static str, u64); 5] {
 
 /// Breaks an address in one way; the response it must get and its beats.
 fn broken(rng: &mut Rng, fields: &mut [(&'static str, u64); 5]) -> (u64, u64) {
-    let resp = match rng.random_range(0..5) {
+    let resp = match rng.random_range(0..6) {
         0 => {
-            fields[0].1 |= 1 << rng.random_range(15..40);
+            fields[0].1 |= 1 << rng.random_range(17..40);
+            3
+        }
+        5 => {
+            let slice = usize::from(fields[0].1 >> 7 & 1 == 0);
+            fields[0].1 = nowhere(rng, slice);
             3
         }
         1 => {
@@ -90,7 +158,7 @@ fn reads_become_loads_and_answers_keep_their_id_and_order() {
         let mut rng = rng(root, &format!("eci reads {round}"));
         let mut dut = adapter();
         let mut bench = Bench::new(&mut dut, rng.random());
-        bench.steps(u64::from(LINES) + 4);
+        bench.steps(TABLE_LINES + 4);
         let ar = [0, 1].map(|s| bench.source(&format!("ar${s}"), Vec::new(), pace));
         let r = [0, 1].map(|s| bench.sink(&format!("r${s}"), pace));
         let mut loads = Arrivals::new(bench.sink("load", pace));
@@ -100,7 +168,7 @@ fn reads_become_loads_and_answers_keep_their_id_and_order() {
         let mut beats = [0; 2];
         let (mut good, mut bad) = (0, 0);
         for _ in 0..400 {
-            let line = rng.random_range(0..LINES);
+            let line = *all_lines().choose(&mut rng).expect("some");
             let slice = place(line).1;
             let id = rng.random_range(0..128);
             let mut fields = address(line, id);
@@ -179,7 +247,7 @@ fn writes_of_whole_lines_reach_the_card_before_their_answer() {
         let mut reached: [Vec<bool>; 2] = Default::default();
         let mut refused = 0;
         for _ in 0..300 {
-            let line = rng.random_range(0..LINES);
+            let line = *all_lines().choose(&mut rng).expect("some");
             let slice = place(line).1;
             let id = rng.random_range(0..128);
             let mut fields = address(line, id);
@@ -300,7 +368,7 @@ fn a_recall_that_meets_a_load_is_acknowledged_clean() {
         let mut ul = [sink("ul$0"), sink("ul$1")];
         let mut loads = sink("load");
         let mut acks = sink("recall_ack");
-        let lines: Vec<u32> = (0..6).map(|n| n * 37 % LINES).collect();
+        let lines: Vec<u32> = all_lines().into_iter().step_by(23).collect();
         let mut units: BTreeMap<u32, Unit> = lines.iter().map(|line| (*line, Unit::Idle)).collect();
         let mut held: BTreeMap<u32, bool> = lines.iter().map(|line| (*line, false)).collect();
         let mut invalidates: Vec<u32> = Vec::new();
@@ -308,7 +376,7 @@ fn a_recall_that_meets_a_load_is_acknowledged_clean() {
         let mut parked: Vec<(u32, u64)> = Vec::new();
         let mut recalled: Vec<u32> = Vec::new();
         let (mut at_once, mut stray, mut filled) = (0, 0, 0);
-        let line_of = |hashed: u64| alias_line(LineAddress((hashed >> 7) as u32));
+        let line_of = |address: u64| NAMES.card[&((address >> 7) as u32)];
         let word = |item: &Value| field::<EciMessage>(item, "word");
         for cycle in 0..12_000 {
             bench.step();
@@ -358,7 +426,7 @@ fn a_recall_that_meets_a_load_is_acknowledged_clean() {
                     }
                     _ if busy && rng.random_ratio(1, 200) => {
                         stray += 1;
-                        let nowhere = place(200 + rng.random_range(0..50)).0;
+                        let nowhere = nowhere(&mut rng, slice);
                         bench.feed(lcia[slice], [acknowledgement(nowhere, slice)]);
                     }
                     _ => {}
@@ -415,8 +483,8 @@ fn a_recall_that_meets_a_load_is_acknowledged_clean() {
 fn every_way_takes_two_or_three_cycles_and_a_beat_per_cycle() {
     let mut dut = adapter();
     let mut bench = Bench::new(&mut dut, 1);
-    bench.steps(u64::from(LINES) + 4);
-    let line = 21;
+    bench.steps(TABLE_LINES + 4);
+    let line = 21_u32;
     let (byte, slice) = place(line);
     let mut sources = BTreeMap::new();
     for name in ["ar", "aw", "w", "lcia"] {
@@ -458,11 +526,11 @@ fn every_way_takes_two_or_three_cycles_and_a_beat_per_cycle() {
     );
 
     // A read or a beat in every cycle over both slices.
-    let lines: Vec<u32> = (0..40).collect();
+    let lines: Vec<u32> = all_lines()[..40].to_vec();
     let of = |slice: usize| lines.iter().filter(move |line| place(**line).1 == slice);
     let mut dut = adapter();
     let mut bench = Bench::new(&mut dut, 2);
-    bench.steps(u64::from(LINES) + 4);
+    bench.steps(TABLE_LINES + 4);
     for slice in 0..2 {
         let reads = of(slice).map(|line| pack::<AxiAddress>(&address(*line, (*line).into())));
         let reads: Vec<_> = reads.collect();

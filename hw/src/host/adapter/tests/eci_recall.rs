@@ -1,15 +1,21 @@
 //! The block for recalls alone, with everything about a few lines in neighbouring cycles.
 
 use super::super::eci::*;
-use super::eci::{LINES, acknowledgement, place};
+use super::eci::{TABLE_LINES, acknowledgement};
 use super::*;
 use crate::rtl::Dut;
 use crate::testing::{Pace, Rng, rng, root_seed};
 use crate::types::LineRecall;
-use lauberhorn_coherence::LineAddress;
+use lauberhorn_coherence::planner::slice_name;
 use rand::Rng as _;
 use rand::seq::IndexedRandom;
 use std::collections::{BTreeSet, VecDeque};
+
+/// The byte address of a line, as the adapter's blocks name it, and its slice.
+fn place(line: u32) -> (u64, usize) {
+    let name = slice_name(line);
+    (u64::from(name) << 7, usize::from(name % 2 == 0))
+}
 
 fn block() -> Interpreter {
     let mut designs = designs().into_iter();
@@ -231,7 +237,7 @@ impl Around<'_> {
                 if self.dut.peek(&format!("{port}${slice}$valid")) == 1 && ready[slice] {
                     let payload = format!("{port}${slice}$payload");
                     let word = self.dut.peek_field(&payload, "word") & ((1 << 40) - 1);
-                    let line = alias_line(LineAddress((word >> 7) as u32));
+                    let line = slice_name((word >> 7) as u32);
                     assert_eq!(place(line).1, slice);
                     let line = self.line(line);
                     if event == Event::Unlock {
@@ -348,7 +354,7 @@ fn what_meets_in_neighbouring_cycles_is_as_one_after_the_other() {
         dut.reset();
         let rng = rng(root, &format!("eci recall block {round}"));
         let mut around = Around::new(&mut dut, rng, pace);
-        for _ in 0..LINES + 12_000 {
+        for _ in 0..TABLE_LINES + 12_000 {
             around.cycle(true);
         }
         for _ in 0..1_000 {
@@ -385,7 +391,7 @@ fn fill(id: u32) -> [Value; 2] {
 fn every_way_keeps_its_latency_with_one_of_each_per_cycle() {
     let mut dut = block();
     let mut bench = Bench::new(&mut dut, 1);
-    bench.steps(u64::from(LINES) + 4);
+    bench.steps(TABLE_LINES + 4);
     let mut source = |name: &str| bench.source(name, vec![], Pace::Full);
     let [loads, fills, recalls] = ["load", "fill", "recall"].map(&mut source);
     let lcias = ["lcia$0", "lcia$1"].map(&mut source);
