@@ -68,6 +68,14 @@ struct Data {
     data: BeatData,
     opcode: u64,
     tag: u16,
+    poison: bool,
+}
+
+impl Data {
+    /// What answers a read of a line that there is not.
+    fn is_nowhere(&self) -> bool {
+        self.opcode == MEM_DATA_NXM && self.poison && self.data == [u64::MAX; 8]
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -128,7 +136,7 @@ pub struct CxlBus {
     rwd: Inlet<Write, 6>,
     birsp: Inlet<Response, 2>,
     ndr: Outlet<Completion, 2>,
-    drs: Outlet<Data, 2>,
+    drs: Outlet<Data, 3>,
     bisnp: Outlet<Snoop, 3>,
     refused: [Port; 3],
     host: HostPort,
@@ -219,11 +227,12 @@ impl CxlBus {
             model,
             "drs",
             "drs",
-            fields::<CxlData, 2>(["opcode", "tag"]),
-            |payload, [opcode, tag]| Data {
+            fields::<CxlData, 3>(["opcode", "tag", "poison"]),
+            |payload, [opcode, tag, poison]| Data {
                 data: payload.data(),
                 opcode,
                 tag: tag as u16,
+                poison: poison != 0,
             },
         )?;
         let bisnp = Outlet::new(
@@ -295,10 +304,12 @@ impl CxlBus {
         }
         if let Some(item) = self.drs.take(&mut self.adapter, cycle)? {
             match self.open.get_mut(&item.tag) {
-                Some(Open::Load { data, .. }) if data.is_none() && item.opcode == MEM_DATA => {
+                Some(Open::Load { data, .. })
+                    if data.is_none() && item.opcode == MEM_DATA && !item.poison =>
+                {
                     *data = Some(item.data);
                 }
-                Some(Open::Forbidden { data, .. }) if *data > 0 && item.opcode == MEM_DATA_NXM => {
+                Some(Open::Forbidden { data, .. }) if *data > 0 && item.is_nowhere() => {
                     *data -= 1;
                 }
                 _ => return Err(stray(cycle, "drs", item)),
@@ -584,7 +595,7 @@ impl CxlBus {
                     (false, false) => (inside, [3, 4, 5, 7, 15][rng.random_range(0..5)], SNP_INV),
                 };
                 let open = Open::Forbidden {
-                    completions: u8::from(!read || snoop != SNP_NO_OP),
+                    completions: u8::from(!read),
                     data: u8::from(read),
                 };
                 self.open.insert(tag, open);

@@ -162,20 +162,19 @@ impl Leaf for CxlCard {
         let tail_bits = 16 + 3;
         let table = b.memory("opened", 1 << ID_BITS, tail_bits, MemoryStyle::Distributed);
         b.when(b.read(&self.opened.valid), || {
-            let entry = ["tag", "data", "completion", "cached"].map(|name| opened.field(name));
+            let entry = ["tag", "data", "cached", "may_own"].map(|name| opened.field(name));
             table.write(opened.field("id"), b.cat_le(&entry));
         });
         let fill = b.read(&self.fill.payload);
         let entry = b.wire("entry", table.read_now(fill.field("id")));
-        let (data, completion, cached) = (entry.bit(16), entry.bit(17), entry.bit(18));
+        let (data, cached, may_own) = (entry.bit(16), entry.bit(17), entry.bit(18));
 
         // Fills and other answers take turns.
         let done = b.read(&self.done.payload);
         let turn = b.reg("turn_q", 1);
-        let fill_may = b.read(&self.fill.valid) & (!completion | ndr_ready) & (!data | drs_ready);
-        let (nowhere, both) = (done.field("nowhere"), done.field("completion"));
-        let done_ndr = !nowhere | both;
-        let done_may = b.read(&self.done.valid) & (!done_ndr | ndr_ready) & (!nowhere | drs_ready);
+        let fill_may = b.read(&self.fill.valid) & ndr_ready & (!data | drs_ready);
+        let nowhere = done.field("nowhere");
+        let done_may = b.read(&self.done.valid) & nowhere.mux(drs_ready, ndr_ready);
         let done_may = b.wire("done_may", done_may);
         let fills = b.wire("fills", fill_may & !(done_may & turn.q()));
         let others = b.wire("others", done_may & !fills);
@@ -186,10 +185,10 @@ impl Leaf for CxlCard {
         b.drive(&self.release.payload, fill.field("id"));
 
         let code = |width: usize, value: u64| b.lit(width, u128::from(value));
-        let owns = fill.field("exclusive").mux(code(3, CMP_E), code(3, CMP_S));
+        let owns = (fill.field("exclusive") & may_own).mux(code(3, CMP_E), code(3, CMP_S));
         let granted = cached.mux(owns, code(3, CMP));
         let tag = fills.mux(entry.trunc(16), done.field("tag"));
-        b.drive(&self.ndr.valid, (fills & completion) | (others & done_ndr));
+        b.drive(&self.ndr.valid, fills | (others & !nowhere));
         b.drive(
             &self.ndr.payload,
             b.pack::<CxlCompletion>(&[
@@ -201,12 +200,13 @@ impl Leaf for CxlCard {
         b.drive(
             &self.drs.payload,
             b.pack::<CxlData>(&[
-                ("data", fill.field("data") & fills.repeat(512)),
+                ("data", fill.field("data") | (!fills).repeat(512)),
                 (
                     "opcode",
                     fills.mux(code(3, MEM_DATA), code(3, MEM_DATA_NXM)),
                 ),
                 ("tag", tag),
+                ("poison", !fills),
             ]),
         );
 

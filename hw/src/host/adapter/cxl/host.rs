@@ -18,7 +18,7 @@
 //! `req.ready` and `rwd.ready` from all inputs.
 //! Ordering: each channel in order; `rwd` before `req` where both want the same way.
 //! Reset: drops what is inside.
-//! Errors: reads of no line are answered MemData-NXM, writes of none are completed and dropped; so are
+//! Errors: reads of no line are answered MemData-NXM alone, writes of none are completed and dropped; so are
 //! partial and poisoned writes and requests this device class does not get. MemSpecRd is dropped, as it may be.
 
 use super::types::*;
@@ -120,13 +120,12 @@ impl Leaf for CxlHost {
         let meta = is(req.field("meta_field"), META0_STATE);
         let any = b.wire("any", meta & is(req.field("meta_value"), META_ANY));
         let shared = meta & is(req.field("meta_value"), META_SHARED);
-        let cached = any | shared | reads_data;
-        let wants_load = b.wire("wants_load", inside & (reads | (takes & any)));
+        let holds = b.wire("holds", any | shared);
+        let wants_load = b.wire("wants_load", inside & (reads | (takes & holds)));
         let notice = b.wire("notice", inside & is(opcode, MEM_CLN_EVCT));
         let ignored = is(opcode, MEM_SPEC_RD);
-        let flush = inside & takes & !any;
+        let flush = inside & takes & !holds;
         let direct = b.wire("direct", !wants_load & !notice & !ignored);
-        let completes = takes | req.field("snoop").any();
 
         // Loads.
         let load_valid = b.reg("load_valid_q", 1);
@@ -160,8 +159,9 @@ impl Leaf for CxlHost {
                 ("id", id.q()),
                 ("tag", req.field("tag")),
                 ("data", reads),
-                ("completion", completes),
-                ("cached", cached),
+                ("cached", holds | reads_data),
+                // Who asks for a shared line without its data gets no more.
+                ("may_own", reads | any),
             ]),
         );
 
@@ -221,7 +221,6 @@ impl Leaf for CxlHost {
                     ),
                 ),
                 ("nowhere", !out_valid.q() & !rwd_answers & reads),
-                ("completion", completes),
             ]),
         );
         b.drive(&self.rwd.ready, stores | rwd_answers);

@@ -46,6 +46,8 @@ pub const MEM_DATA_NXM: u64 = 0b001;
 pub const SNP_NO_OP: u64 = 0b000;
 /// Snoop type: the host will share the line.
 pub const SNP_DATA: u64 = 0b001;
+/// Snoop type: the host wants the value and will not hold the line.
+pub const SNP_CUR: u64 = 0b010;
 /// Snoop type: the host will own the line.
 pub const SNP_INV: u64 = 0b011;
 /// Meta field: the value says how the host will hold the line.
@@ -68,7 +70,7 @@ pub struct CxlRequest {
     pub tag: Bits<16>,
     /// What is asked.
     pub opcode: Bits<4>,
-    /// What the device must do to its own caches, and whether a completion is due.
+    /// What the device must do to its own caches; the card has none.
     pub snoop: Bits<3>,
     /// Whether `meta_value` counts.
     pub meta_field: Bits<2>,
@@ -122,6 +124,8 @@ pub struct CxlData {
     pub opcode: Bits<3>,
     /// Of the request.
     pub tag: Bits<16>,
+    /// The data is no line's.
+    pub poison: Bit,
 }
 
 /// Subordinate to master, back-invalidate snoop.
@@ -144,10 +148,10 @@ pub struct CxlOpened {
     pub tag: Bits<16>,
     /// The request wants the line.
     pub data: Bit,
-    /// The request wants a completion.
-    pub completion: Bit,
     /// The host will hold the line.
     pub cached: Bit,
+    /// It may be told that it owns the line.
+    pub may_own: Bit,
 }
 
 /// An answer that needs no line.
@@ -157,8 +161,6 @@ pub struct CxlDone {
     pub opcode: Bits<3>,
     /// Of the request.
     pub tag: Bits<16>,
-    /// A read of a line that there is not.
+    /// A read of a line that there is not: MemData-NXM is its only answer.
     pub nowhere: Bit,
-    /// With `nowhere`: the request wants a completion too.
-    pub completion: Bit,
 }

@@ -43,6 +43,8 @@ fn request(opcode: u64, line: u64, tag: u64, how: [u64; 3]) -> Value {
 const OWN: [u64; 3] = [SNP_INV, META0_STATE, META_ANY];
 const SHARE: [u64; 3] = [SNP_DATA, META0_STATE, META_SHARED];
 const LOOK: [u64; 3] = [SNP_NO_OP, META_NO_OP, 0];
+const COPY: [u64; 3] = [SNP_CUR, META_NO_OP, 0];
+const FLUSH: [u64; 3] = [SNP_INV, META0_STATE, META_INVALID];
 
 /// What a request must bring: whether the card is asked, the completion, the response with data.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,12 +56,14 @@ struct Due {
     refused: bool,
 }
 
-/// From the tables of the specification, for a card that grants ownership when it is asked for.
-fn due(opcode: u64, how: [u64; 3], exists: bool) -> Due {
-    let [snoop, field, value] = how;
-    let any = field == META0_STATE && value == META_ANY;
-    let holds = any || field == META0_STATE && value == META_SHARED || opcode == MEM_RD_DATA;
-    let granted = if any { CMP_E } else { CMP_S };
+/// From tables C-3 and 3-55 of the specification, for a card that grants ownership when it is asked
+/// for, and sometimes when it is not.
+fn due(opcode: u64, how: [u64; 3], exists: bool, generous: bool) -> Due {
+    let [_, field, value] = how;
+    let holds = |state| field == META0_STATE && value == state;
+    let any = holds(META_ANY);
+    let shared = holds(META_SHARED) || opcode == MEM_RD_DATA;
+    let granted = |owned| if owned { CMP_E } else { CMP_S };
     let none = Due {
         load: false,
         notice: false,
@@ -67,24 +71,26 @@ fn due(opcode: u64, how: [u64; 3], exists: bool) -> Due {
         data: None,
         refused: false,
     };
-    let answered = (snoop != SNP_NO_OP).then_some(if holds { granted } else { CMP });
     match opcode {
         MEM_SPEC_RD => none,
         MEM_RD | MEM_RD_DATA if exists => Due {
             load: true,
-            completion: answered,
+            completion: Some(if any || shared {
+                granted(any || generous)
+            } else {
+                CMP
+            }),
             data: Some(MEM_DATA),
             ..none
         },
         MEM_RD | MEM_RD_DATA => Due {
-            completion: answered.map(|_| CMP),
             data: Some(MEM_DATA_NXM),
             refused: true,
             ..none
         },
         MEM_INV | MEM_INV_NT if exists => Due {
-            load: any,
-            completion: Some(if any { CMP_E } else { CMP }),
+            load: any || shared,
+            completion: Some(if any || shared { granted(any) } else { CMP }),
             ..none
         },
         MEM_CLN_EVCT if exists => Due {
@@ -98,6 +104,11 @@ fn due(opcode: u64, how: [u64; 3], exists: bool) -> Due {
             ..none
         },
     }
+}
+
+/// Whether the card of the tests grants ownership of `line` unasked.
+fn is_generous(line: u64) -> bool {
+    line % 2 == 1
 }
 
 #[test]
@@ -139,7 +150,7 @@ fn every_request_gets_what_the_tables_say() {
                 let completion = Some(if conflict { BI_CONFLICT_ACK } else { CMP });
                 let expected = Due {
                     completion,
-                    ..due(MEM_SPEC_RD, LOOK, true)
+                    ..due(MEM_SPEC_RD, LOOK, true, false)
                 };
                 open.insert(tag, (expected, line));
                 let flags = [
@@ -151,8 +162,8 @@ fn every_request_gets_what_the_tables_say() {
                 bench.feed(rwd, [pack_data::<CxlWrite>(&content(line, 0), &flags)]);
             } else {
                 let opcode = rng.random_range(0..16);
-                let how = [OWN, SHARE, LOOK][rng.random_range(0..3)];
-                let expected = due(opcode, how, exists);
+                let how = [OWN, SHARE, LOOK, COPY, FLUSH][rng.random_range(0..5)];
+                let expected = due(opcode, how, exists, is_generous(line));
                 refused[0] += u64::from(expected.refused);
                 asked += usize::from(expected.load);
                 noticed += usize::from(expected.notice);
@@ -168,11 +179,8 @@ fn every_request_gets_what_the_tables_say() {
                 let load = loaded.swap_remove(rng.random_range(0..loaded.len()));
                 asked -= 1;
                 let of = |name| field::<LineLoad>(&load, name);
-                let flags = [
-                    ("id", of("id")),
-                    ("exclusive", of("exclusive")),
-                    ("last", 1),
-                ];
+                let exclusive = of("exclusive") | u64::from(is_generous(of("address")));
+                let flags = [("id", of("id")), ("exclusive", exclusive), ("last", 1)];
                 let item = pack_data::<LineFill>(&content(of("address"), 1), &flags);
                 bench.feed(fill, [item]);
             }
@@ -200,9 +208,10 @@ fn every_request_gets_what_the_tables_say() {
                 let whole = if due.load {
                     content(*line, 1)
                 } else {
-                    Value::zero(512)
+                    Value::ones(512)
                 };
                 assert_eq!(data(&item), whole);
+                assert_eq!(field::<CxlData>(&item, "poison") == 0, due.load);
             }
         }
         assert_eq!((asked, gave), (0, [noticed, written]));
@@ -270,6 +279,43 @@ fn a_conflict_is_answered_behind_completions_and_a_snoop_leaves_behind_fills() {
         .collect();
     let of = |opcode| tags.iter().position(|item| *item == (opcode, 100 + last));
     assert!(of(CMP_E) < of(BI_CONFLICT_ACK), "{tags:?}");
+}
+
+/// Device in-out ordering, table 3-59: snoop responses wait for nothing that the device sends, requests
+/// with data for no snoop and no request.
+#[test]
+fn channels_that_must_not_wait_for_others_do_not() {
+    let mut dut = adapter();
+    let mut bench = Bench::new(&mut dut, 7);
+    bench.steps(LINES + 4);
+    let recall = |line| pack::<LineRecall>(&[("address", line), ("id", line)]);
+    let recalls = bench.source("recall", vec![recall(1)], Pace::Full);
+    let bisnp = bench.sink("bisnp", Pace::Full);
+    bench.run_until(bisnp, 1);
+    // Snoops, loads and responses with data stand, and all that leads to them is full.
+    bench.set_sink_pace(bisnp, Pace::Stopped);
+    bench.feed(recalls, (2..10).map(recall));
+    let drs = bench.sink("drs", Pace::Stopped);
+    let load = bench.sink("load", Pace::Stopped);
+    let reads = (0..10).map(|n| request(MEM_RD, n, n, OWN));
+    bench.source("req", reads.collect(), Pace::Full);
+    let writebacks = bench.sink("writeback", Pace::Full);
+    let ndr = bench.sink("ndr", Pace::Full);
+    bench.steps(20);
+    let write = |n| pack::<CxlWrite>(&[("address", n), ("tag", 100 + n), ("opcode", MEM_WR)]);
+    let rwd = bench.source("rwd", (0..8).map(write).collect(), Pace::Full);
+    bench.run_until(writebacks, 8);
+    bench.run_until(ndr, 8);
+    // Now completions stand too, and writes behind them.
+    bench.set_sink_pace(ndr, Pace::Stopped);
+    bench.feed(rwd, (8..20).map(write));
+    bench.steps(20);
+    let given = pack::<CxlSnoopResponse>(&[("opcode", BI_RSP_I), ("bi_tag", 1)]);
+    bench.source("birsp", vec![given], Pace::Full);
+    let acks = bench.sink("recall_ack", Pace::Full);
+    bench.run_until(acks, 1);
+    assert!(bench.received(load).is_empty() && bench.received(drs).is_empty());
+    assert_eq!(bench.received(bisnp).len(), 1);
 }
 
 #[test]
