@@ -64,7 +64,12 @@ fn write_facts(out: &mut String) -> core::fmt::Result {
         }
         writeln!(out, " {}", table.commit)?;
     }
-    for (direction, fields) in [("rx", line::rx::FIELDS), ("tx", line::tx::FIELDS)] {
+    let layouts = [
+        ("rx", line::rx::FIELDS),
+        ("tx", line::tx::FIELDS),
+        ("preemption", line::preemption::FIELDS),
+    ];
+    for (direction, fields) in layouts {
         for field in fields {
             writeln!(
                 out,

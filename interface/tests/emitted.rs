@@ -101,7 +101,12 @@ fn agrees(found: &BTreeMap<String, u128>) {
             expect(&format!("{name}_{field_name}_LSB"), field.lsb as u128);
         }
     }
-    for (prefix, fields) in [("RX", line::rx::FIELDS), ("TX", line::tx::FIELDS)] {
+    let layouts = [
+        ("RX", line::rx::FIELDS),
+        ("TX", line::tx::FIELDS),
+        ("PREEMPTION", line::preemption::FIELDS),
+    ];
+    for (prefix, fields) in layouts {
         for field in fields {
             let name = format!("{prefix}_{}", field.name.to_uppercase());
             expect(&format!("{name}_BYTE"), field.word_byte as u128);

@@ -54,6 +54,7 @@ pub fn json() -> String {
             "frame_body_offset": line::FRAME_BODY_OFFSET,
             "rx": { "fields": line::rx::FIELDS, "kinds": kinds(&rx_kinds) },
             "tx": { "fields": line::tx::FIELDS, "kinds": kinds(&tx_kinds) },
+            "preemption": { "fields": line::preemption::FIELDS },
             "accept_stat": accept,
         },
         "table_hash": {

@@ -106,6 +106,8 @@ pub fn markdown() -> String {
             kind.doc(),
         );
     }
+    out += "\n### Preemption line\n\n";
+    out += &header(line::preemption::FIELDS);
     out += &configurations();
     out
 }

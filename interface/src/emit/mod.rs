@@ -105,6 +105,8 @@ pub fn constants() -> Vec<Group> {
     let mut groups = Vec::from([general, register_group()]);
     groups.push(header_group("RX header", "RX", line::rx::FIELDS));
     groups.push(header_group("TX header", "TX", line::tx::FIELDS));
+    let preemption = line::preemption::FIELDS;
+    groups.push(header_group("Preemption line", "PREEMPTION", preemption));
     groups.push(kind_group());
     for name in NicConfig::NAMES {
         groups.push(configuration_group(name));

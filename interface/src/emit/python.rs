@@ -32,6 +32,7 @@ pub fn python() -> String {
     out += "}\n";
     out += &header_fields("RX_FIELDS", line::rx::FIELDS);
     out += &header_fields("TX_FIELDS", line::tx::FIELDS);
+    out += &header_fields("PREEMPTION_FIELDS", line::preemption::FIELDS);
     out
 }
 

@@ -137,3 +137,14 @@ layout! {
         }
     }
 }
+
+layout! {
+    /// The preemption line: what the card and a worker tell each other about the core. Bit 0, which
+    /// marks a message in the control lines, stays clear.
+    preemption {
+        word @ 0 : 8 {
+            READY ready [1; 1] "The card's: the worker may begin.";
+            BUSY busy [2; 1] "The worker's: it is between beginning and end.";
+        }
+    }
+}

@@ -6,12 +6,13 @@
 //!
 //! [`rx`] and [`tx`] hold the header layouts as data, from which hardware and emitters are made;
 //! [`RxHeader`] and [`TxHeader`] are the typed view for software. Tests tie the two together.
+//! The preemption line is no message; it holds one word, [`preemption`] and [`PreemptWord`].
 
 use serde::Serialize;
 use thiserror::Error;
 
 mod fields;
-pub use fields::{Field, rx, tx};
+pub use fields::{Field, preemption, rx, tx};
 
 /// Bytes of the header of either direction.
 pub const HEADER_BYTES: usize = 32;
@@ -321,6 +322,32 @@ impl TxHeader {
     /// Bytes of the line image that carry header and body.
     pub fn end_bytes(&self) -> usize {
         self.kind.body_offset() + usize::from(self.length_bytes)
+    }
+}
+
+/// The word of a preemption line.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct PreemptWord {
+    /// The card's: the worker may begin.
+    pub ready: bool,
+    /// The worker's: it is between beginning and end.
+    pub busy: bool,
+}
+
+impl From<PreemptWord> for u64 {
+    fn from(word: PreemptWord) -> u64 {
+        u64::from(word.ready) << preemption::READY.lsb
+            | u64::from(word.busy) << preemption::BUSY.lsb
+    }
+}
+
+impl From<u64> for PreemptWord {
+    fn from(word: u64) -> Self {
+        let bit = |field: Field| word >> field.lsb & 1 == 1;
+        Self {
+            ready: bit(preemption::READY),
+            busy: bit(preemption::BUSY),
+        }
     }
 }
 

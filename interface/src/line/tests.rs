@@ -51,6 +51,23 @@ fn rx_header_is_pinned_by_literal_bytes() {
 }
 
 #[test]
+fn preemption_word_is_pinned_by_literal_bytes() {
+    for (ready, busy, first) in [
+        (false, false, 0),
+        (true, false, 2),
+        (false, true, 4),
+        (true, true, 6),
+    ] {
+        let word = PreemptWord { ready, busy };
+        let bytes = [first, 0, 0, 0, 0, 0, 0, 0];
+        assert_eq!(u64::from(word).to_le_bytes(), bytes);
+        assert_eq!(PreemptWord::from(u64::from_le_bytes(bytes)), word);
+        assert_eq!(preemption::READY.read(&bytes), u64::from(ready));
+        assert_eq!(preemption::BUSY.read(&bytes), u64::from(busy));
+    }
+}
+
+#[test]
 fn tx_header_is_pinned_by_literal_bytes() {
     let header = TxHeader {
         kind: TxKind::ErrorReply,

@@ -114,6 +114,12 @@ registers! {
     ENDPOINT_RESET endpoint_reset @ 0x0034 Command ZERO, "Takes endpoints from their workers: what they hold is recalled, calls they owe are answered SYSTEM_ERR, then they are as after reset. Disable the worker first." {
         MASK mask [0; 17] "Written: bit e starts the reset of endpoint e. Read: resets that still run.";
     }
+    PREEMPT preempt @ 0x0038 ReadWrite ZERO, "Workers that are asked for their core: READY of their preemption line is cleared, their wait ends with TRY_AGAIN and they are given no more calls. Only for workers that use the line." {
+        MASK mask [0; 16] "Bit i asks the worker of endpoint i + 1; clearing it gives the core back.";
+    }
+    YIELDED yielded @ 0x003c ReadOnly ZERO, "Workers that were asked for their core and have yielded it: they begin nothing until `preempt` is cleared." {
+        MASK mask [0; 16] "Bit i is for worker endpoint i + 1.";
+    }
     CONFIG_LINE_BYTES config_line_bytes @ 0x0040 ReadOnly Reset::Config(ConfigField::LineBytes), "Configuration: bytes of one cache line." {
         VALUE value [0; 32] "The value.";
     }
