@@ -1,11 +1,12 @@
 //! # Conformance: what crossed a line port against what the homes would have done
 //! [`Replay`] is shown every message of a line port in the order in which it crossed, and drives
-//! [`RxHome`](crate::home::RxHome) and [`TxHome`](crate::home::TxHome) of each endpoint with them.
+//! [`RxHome`](crate::home::RxHome), [`TxHome`](crate::home::TxHome) and
+//! [`PreemptHome`](crate::home::PreemptHome) of each endpoint with them.
 //! Every fill and every recall must be one that the home asks for; a [`Divergence`] names the first
 //! that is not, with the last messages of its endpoint.
 //!
 //! What the port does not show (a message is assigned, the block time runs out, the transmit path
-//! has read) is assumed where it explains what the card did. The card is a pipeline: the replay
+//! has read, the preemption line follows what the scheduler wants) is assumed where it explains what the card did. The card is a pipeline: the replay
 //! follows every order in which the card may have seen what was sent to it, and no other:
 //!
 //! - Messages about one line take effect in the order in which they crossed, loads in their order.
@@ -32,7 +33,7 @@ pub use coverage::{Coverage, Pair};
 pub use homes::Image;
 
 use half::{Half, Unexplained};
-use homes::{Receive, Send};
+use homes::{Preempt, Receive, Send};
 
 /// Messages that a [`Divergence`] shows.
 const TRACE_LENGTH: usize = 32;
@@ -90,11 +91,12 @@ impl fmt::Display for Entry {
     }
 }
 
-/// One endpoint: both homes and what happened last.
+/// One endpoint: its homes and what happened last.
 #[derive(Clone)]
 struct Endpoint {
     receive: Half<Receive>,
     send: Half<Send>,
+    preempt: Half<Preempt>,
     trace: VecDeque<Entry>,
     messages: u64,
 }
@@ -128,6 +130,7 @@ impl Replay {
         let endpoint = Endpoint {
             receive: Half::new(Receive::new(config)),
             send: Half::new(Send::new(config)),
+            preempt: Half::new(Preempt::default()),
             trace: VecDeque::new(),
             messages: 0,
         };
@@ -159,7 +162,22 @@ impl Replay {
         if let Some(endpoint) = self.endpoints.get_mut(endpoint) {
             endpoint.receive.reset();
             endpoint.send.reset();
+            endpoint.preempt.reset();
         }
+    }
+
+    /// The card was told whether the scheduler wants an endpoint's core.
+    pub fn ask(&mut self, endpoint: usize, asked: bool) {
+        if let Some(endpoint) = self.endpoints.get_mut(endpoint) {
+            endpoint.preempt.ask(asked);
+        }
+    }
+
+    /// Whether the endpoint's worker may have yielded its core, once the card has done all that it
+    /// was told.
+    pub fn may_have_yielded(&self, endpoint: usize) -> bool {
+        let endpoint = self.endpoints.get(endpoint);
+        endpoint.is_some_and(|endpoint| endpoint.preempt.may_have_yielded())
     }
 
     /// Messages about the lines of an endpoint.
@@ -184,9 +202,9 @@ impl Replay {
             Out(ToHost::Fill(fill)) => self.loads.remove(&fill.id),
             Out(ToHost::Recall(recall)) => self.layout.locate(recall.address),
         };
-        // The preemption line and addresses of no line have no state; what answers nothing is the
-        // business of whoever checks the port itself.
-        let Some((number, line)) = place.filter(|(_, line)| line.is_rx() || line.is_tx()) else {
+        // Addresses of no line have no state; what answers nothing is the business of whoever checks
+        // the port itself.
+        let Some((number, line)) = place else {
             return Ok(());
         };
         let (what, id, image) = match message {
@@ -216,14 +234,16 @@ impl Replay {
         let endpoint = &mut self.endpoints[number];
         endpoint.messages += 1;
         let coverage = &mut self.coverage;
-        let result = match line.is_rx() {
-            true => drive(&mut endpoint.receive, line, message, coverage),
-            false => drive(&mut endpoint.send, line, message, coverage),
+        let result = match line {
+            LineRole::Preemption => drive(&mut endpoint.preempt, line, message, coverage),
+            _ if line.is_rx() => drive(&mut endpoint.receive, line, message, coverage),
+            _ => drive(&mut endpoint.send, line, message, coverage),
         };
         if let Err(Unexplained) = result {
-            let states = match line.is_rx() {
-                true => endpoint.receive.states(),
-                false => endpoint.send.states(),
+            let states = match line {
+                LineRole::Preemption => endpoint.preempt.states(),
+                _ if line.is_rx() => endpoint.receive.states(),
+                _ => endpoint.send.states(),
             };
             let lines = endpoint
                 .trace

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 /// Half, state and message.
 pub type Pair = (&'static str, &'static str, &'static str);
 
-/// How often each message met each state of each half.
+/// How often each message met each state of each half, and of the preemption line.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Coverage {
     pairs: BTreeMap<Pair, u64>,
@@ -72,7 +72,45 @@ impl Coverage {
             };
             always.into_iter().chain(also.iter().copied())
         };
+        let preempt: &[(&str, &[&str])] = &[
+            ("home", &["ask", "allow", "reset"]),
+            (
+                "held",
+                &["dirty writeback", "clean notice", "ask", "allow", "reset"],
+            ),
+            (
+                "recalled",
+                &[
+                    "dirty writeback",
+                    "clean notice",
+                    "dirty acknowledgement",
+                    "clean acknowledgement",
+                    "ask",
+                    "allow",
+                    "reset",
+                ],
+            ),
+            (
+                "reset",
+                &[
+                    "dirty writeback",
+                    "clean notice",
+                    "dirty acknowledgement",
+                    "clean acknowledgement",
+                    "ask",
+                    "allow",
+                ],
+            ),
+        ];
         let mut pairs: Vec<Pair> = Vec::new();
+        for (state, messages) in preempt {
+            pairs.push(("preemption", state, "load"));
+            pairs.extend(
+                messages
+                    .iter()
+                    .map(|message| ("preemption", *state, *message)),
+            );
+        }
         for state in [
             "quiet", "parked", "clearing", "answered", "turning", "reset",
         ] {

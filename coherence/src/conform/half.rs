@@ -8,7 +8,7 @@ use std::collections::{HashSet, VecDeque};
 use std::hash::{Hash, Hasher};
 
 use super::Coverage;
-use super::homes::{Home, Image, Output, Step};
+use super::homes::{Home, Image, Output, Preempt, Step};
 use crate::home::{HomeConfig, WaitingLoad};
 use crate::layout::LineRole;
 use crate::lines::LineSet;
@@ -248,6 +248,8 @@ impl<H: Home> Half<H> {
                 false => vec![way.clone()],
             };
             before.extend(way.start_reset());
+            let wish = way.home.wish();
+            before.extend(wish.and_then(|wish| way.step(&wish)));
             found.extend(before.iter().filter_map(|way| {
                 let mut next = way.step(&Step::Back(line, data.clone()))?;
                 next.back.insert(line);
@@ -349,5 +351,40 @@ impl<H: Home> Half<H> {
             way.pairs.clear();
         }
         Ok(())
+    }
+}
+
+impl Half<Preempt> {
+    /// The scheduler wants the core, or not any more. The card may have followed a wish of before, or
+    /// not seen it; and a reset that ended meanwhile has made it follow once more.
+    pub fn ask(&mut self, asked: bool) {
+        let mut ways = Vec::new();
+        for way in self.ways.drain(..) {
+            let mut next = Some(way);
+            while let Some(way) = next {
+                let wish = way.home.wish();
+                ways.extend(wish.and_then(|wish| way.step(&wish)));
+                next = way.take_ack();
+                ways.push(way);
+            }
+        }
+        for way in &mut ways {
+            way.home.ask(asked);
+        }
+        let mut seen = HashSet::new();
+        ways.retain(|way| seen.insert(way.clone()));
+        self.ways = ways;
+    }
+
+    /// Whether the worker may have yielded, once the card follows what the scheduler wants.
+    pub fn may_have_yielded(&self) -> bool {
+        self.ways.iter().any(|way| {
+            let mut way = way.clone();
+            while let Some(next) = way.take_ack() {
+                way = next;
+            }
+            let followed = way.home.wish().and_then(|wish| way.step(&wish));
+            followed.unwrap_or(way).home.is_yielded()
+        })
     }
 }

@@ -1,4 +1,4 @@
-//! The two homes as the replay drives them: events that the port shows, events that it does not.
+//! The homes as the replay drives them: events that the port shows, events that it does not.
 
 use std::hash::Hash;
 use std::sync::Arc;
@@ -6,8 +6,8 @@ use std::sync::Arc;
 use lauberhorn_interface::line::{HEADER_BYTES, RxHeader, RxKind, TxKind};
 
 use crate::home::{
-    HomeConfig, RxAction, RxContent, RxEvent, RxHome, TxAction, TxContent, TxEvent, TxHome,
-    WaitingLoad,
+    HomeConfig, PreemptAction, PreemptEvent, PreemptHome, PreemptWord, RxAction, RxContent,
+    RxEvent, RxHome, TxAction, TxContent, TxEvent, TxHome, WaitingLoad,
 };
 use crate::layout::LineRole;
 
@@ -25,6 +25,8 @@ pub(super) enum Step {
     Timeout,
     Retire,
     Taken,
+    Ask,
+    Allow,
     Reset,
 }
 
@@ -47,6 +49,10 @@ pub(super) trait Home: Clone + Eq + Hash {
     fn step(&self, step: &Step) -> Option<(Self, Vec<Output<Self::Content>>)>;
     /// What may happen next without the port showing it, resets apart.
     fn hidden(&self) -> Vec<Step>;
+    /// What the scheduler wants of the home and it has not been told.
+    fn wish(&self) -> Option<Step> {
+        None
+    }
     /// Whether that a line came back starts something.
     fn is_trigger(&self, line: LineRole, dirty: bool) -> bool;
     /// Whether a line that came back by itself, just before its recall, need not be recalled.
@@ -118,7 +124,7 @@ impl Home for Receive {
             Step::Timeout => RxEvent::Timeout,
             Step::Retire => RxEvent::Retire,
             Step::Reset => RxEvent::Reset,
-            Step::Taken => return None,
+            Step::Taken | Step::Ask | Step::Allow => return None,
         };
         let (home, actions) = self.home.step(event).ok()?;
         let mut next = self.clone();
@@ -205,6 +211,8 @@ impl Home for Receive {
             Step::Timeout => "timeout",
             Step::Retire => "retire",
             Step::Taken => "taken",
+            Step::Ask => "ask",
+            Step::Allow => "allow",
             Step::Reset => "reset",
         }
     }
@@ -272,7 +280,7 @@ impl Home for Send {
             Step::Ack(line, data) => TxEvent::RecallAck(*line, written(data)),
             Step::Taken => TxEvent::Taken,
             Step::Reset => TxEvent::Reset,
-            Step::Assign | Step::Timeout | Step::Retire => return None,
+            Step::Assign | Step::Timeout | Step::Retire | Step::Ask | Step::Allow => return None,
         };
         let (home, actions) = self.home.step(event).ok()?;
         let config = self.config;
@@ -342,7 +350,117 @@ impl Home for Send {
             Step::Timeout => "timeout",
             Step::Retire => "retire",
             Step::Taken => "taken",
+            Step::Ask => "ask",
+            Step::Allow => "allow",
             Step::Reset => "reset",
+        }
+    }
+}
+
+/// The home of the preemption line.
+#[derive(Clone, PartialEq, Eq, Hash, Default)]
+pub(super) struct Preempt {
+    home: PreemptHome,
+    /// The scheduler wants the core.
+    asked: bool,
+    waiting: Option<WaitingLoad>,
+}
+
+impl Preempt {
+    pub fn ask(&mut self, asked: bool) {
+        self.asked = asked;
+    }
+
+    pub fn is_yielded(&self) -> bool {
+        self.home.is_yielded()
+    }
+}
+
+fn preempt_word(data: &Option<Image>) -> Option<PreemptWord> {
+    let bytes = data.as_ref()?.get(..8)?.try_into().ok()?;
+    Some(u64::from_le_bytes(bytes).into())
+}
+
+impl Home for Preempt {
+    const NAME: &'static str = "preemption";
+    type Content = PreemptWord;
+
+    fn step(&self, step: &Step) -> Option<(Self, Vec<Output<PreemptWord>>)> {
+        let mut next = self.clone();
+        let event = match step {
+            // There is one line, so that a second load is the host's fault.
+            Step::Load(_) if self.waiting.is_some() => return None,
+            Step::Load(load) => {
+                next.waiting = Some(*load);
+                PreemptEvent::Load
+            }
+            Step::Back(_, data) => PreemptEvent::Writeback(preempt_word(data)),
+            Step::Ack(_, data) => PreemptEvent::RecallAck(preempt_word(data)),
+            Step::Ask => PreemptEvent::Ask,
+            Step::Allow => PreemptEvent::Allow,
+            Step::Reset => PreemptEvent::Reset,
+            Step::Assign | Step::Timeout | Step::Retire | Step::Taken => return None,
+        };
+        let (home, actions) = self.home.step(event).ok()?;
+        next.home = home;
+        let mut outputs = Vec::new();
+        for action in actions {
+            match action {
+                PreemptAction::Fill(word) => outputs.push(Output::Fill(next.waiting.take()?, word)),
+                PreemptAction::Recall => outputs.push(Output::Recall(LineRole::Preemption)),
+                PreemptAction::ResetDone => {}
+            }
+        }
+        Some((next, outputs))
+    }
+
+    fn hidden(&self) -> Vec<Step> {
+        self.wish().into_iter().collect()
+    }
+
+    fn wish(&self) -> Option<Step> {
+        let step = if self.asked { Step::Ask } else { Step::Allow };
+        (self.home.ready() == self.asked).then_some(step)
+    }
+
+    fn is_trigger(&self, _: LineRole, _: bool) -> bool {
+        false
+    }
+
+    fn may_omit(&self, _: LineRole) -> bool {
+        false
+    }
+
+    fn accepts(&mut self, word: &PreemptWord, _: LineRole, image: &Image) -> bool {
+        let (first, rest) = image.split_at(8);
+        first == u64::from(*word).to_le_bytes() && rest.iter().all(|byte| *byte == 0)
+    }
+
+    fn grants_all(&self) -> bool {
+        true
+    }
+
+    fn is_resetting(&self) -> bool {
+        self.home.is_resetting()
+    }
+
+    fn configure(&mut self, _: HomeConfig) {}
+
+    fn state(&self) -> &'static str {
+        self.home.state()
+    }
+
+    fn message(&self, step: &Step) -> &'static str {
+        match step {
+            Step::Load(_) => "load",
+            Step::Back(_, Some(_)) => "dirty writeback",
+            Step::Back(_, None) => "clean notice",
+            Step::Ack(_, Some(_)) => "dirty acknowledgement",
+            Step::Ack(_, None) => "clean acknowledgement",
+            Step::Ask => "ask",
+            Step::Allow => "allow",
+            Step::Reset => "reset",
+            Step::Assign | Step::Timeout | Step::Retire | Step::Taken => "none",
         }
     }
 }

@@ -348,3 +348,67 @@ fn a_reset_recalls_every_line_and_only_when_asked() {
         result.unwrap_or_else(|error| panic!("{error}"));
     }
 }
+
+fn word(ready: bool, busy: bool) -> Image {
+    line(&u64::from(crate::home::PreemptWord { ready, busy }).to_le_bytes())
+}
+
+/// A worker that is asked for its core while BUSY, yields it and gets it back.
+fn preempted(broken: impl Fn(&mut Trace)) -> Result<Replay, Divergence> {
+    let mut trace = Trace::new(false, false);
+    trace.get(LineRole::Preemption, 1, word(true, false));
+    let asked = trace.messages.len();
+    trace.recall(LineRole::Preemption);
+    trace.load(LineRole::Preemption, 2);
+    trace.ack(LineRole::Preemption, Some(word(true, true)));
+    trace.fill(2, word(false, true));
+    trace.back(LineRole::Preemption, Some(word(false, false)));
+    let yielded = trace.messages.len();
+    trace.get(LineRole::Preemption, 3, word(false, false));
+    let allowed = trace.messages.len();
+    trace.fetch(LineRole::Preemption, None);
+    trace.get(LineRole::Preemption, 4, word(true, false));
+    let whole = trace.messages.clone();
+    broken(&mut trace);
+    let is_whole = trace.messages == whole;
+    let mut replay = Replay::new(trace.layout.clone());
+    for (cycle, message) in trace.messages.iter().enumerate() {
+        if cycle == asked {
+            replay.ask(1, true);
+        } else if cycle == allowed {
+            replay.ask(1, false);
+        }
+        if is_whole && cycle > asked {
+            let expected = (yielded..allowed).contains(&cycle);
+            assert_eq!(replay.may_have_yielded(1), expected, "message {cycle}");
+        }
+        replay.message(cycle as u64, message)?;
+    }
+    Ok(replay)
+}
+
+#[test]
+fn the_preemption_line_follows_the_scheduler_and_keeps_what_the_worker_wrote() {
+    let replay = preempted(|_| {}).unwrap_or_else(|error| panic!("{error}"));
+    assert!(!replay.may_have_yielded(1));
+    for pair in replay.coverage().pairs() {
+        assert!(Coverage::possible().contains(&pair.0), "{pair:?}");
+    }
+    // No recall for the wish, a word that is not the worker's, a fill before the acknowledgement.
+    assert!(preempted(|trace| drop(trace.messages.drain(2..3))).is_err());
+    for wrong in [word(false, false), word(true, true)] {
+        let fill = Fill {
+            id: 2,
+            exclusive: true,
+            data: wrong,
+        };
+        let fill = PortMessage::ToHost(ToHost::Fill(fill));
+        assert!(preempted(|trace| trace.messages[5] = fill.clone()).is_err());
+    }
+    assert!(preempted(|trace| trace.messages.swap(4, 5)).is_err());
+    // A recall that nobody wants.
+    let mut trace = Trace::new(false, false);
+    trace.get(LineRole::Preemption, 1, word(true, false));
+    trace.recall(LineRole::Preemption);
+    assert!(trace.replay().is_err());
+}

@@ -3,14 +3,7 @@
 use super::HomeViolation;
 use crate::layout::LineRole;
 
-/// What the line says.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct PreemptWord {
-    /// The card's: the worker may begin.
-    pub ready: bool,
-    /// The worker's: it is between beginning and end.
-    pub busy: bool,
-}
+pub use lauberhorn_interface::line::PreemptWord;
 
 /// What happens to the line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -82,6 +75,21 @@ impl PreemptHome {
     /// Whether the home believes that the host holds the line.
     pub fn is_held(&self) -> bool {
         self.held
+    }
+
+    /// Whether a reset has begun and not ended.
+    pub fn is_resetting(&self) -> bool {
+        self.reset
+    }
+
+    /// What it is at, for people.
+    pub fn state(&self) -> &'static str {
+        match (self.reset, self.recalled, self.held) {
+            (true, _, _) => "reset",
+            (_, true, _) => "recalled",
+            (_, _, true) => "held",
+            _ => "home",
+        }
     }
 
     /// The worker has seen that READY is clear, or will before it begins, and is not in between.
