@@ -341,6 +341,8 @@ pub struct HostConfig {
     pub worker_enable: Bits<16>,
     /// Workers that are asked to retire at their next wait; bit 0 is endpoint 1.
     pub worker_retire: Bits<16>,
+    /// Workers that are asked for their core; bit 0 is endpoint 1.
+    pub worker_preempt: Bits<16>,
     /// Workers that are given bare frames instead of calls; bit 0 is endpoint 1.
     pub raw_worker: Bits<16>,
     /// Control lines that are written back are sent.

@@ -9,6 +9,7 @@
 //! | response | out | 32-bit flow | one per request, in order; zero for writes and unknown addresses |
 //! | rx, tx, host | out | configuration structs | stable from the cycle after the response to a write |
 //! | reset_start, reset_running | out / in | endpoint mask flow, mask | a write of `endpoint_reset`, and what it reads |
+//! | yielded | in | mask | what `yielded` reads |
 //! | services, programs, neighbours | out | table write flows | one entry per commit |
 //! | …_read / …_entry | out / in | index flow, entry | entry valid 3 cycles after the index |
 //! | rx_events, tx_events, host_events | in | event structs | counted every cycle |
@@ -61,6 +62,8 @@ pub struct RegisterFile {
     pub reset_start: FlowOut<Bits<17>>,
     /// Those for which that has not ended.
     pub reset_running: Signal<In, Bits<17>>,
+    /// Workers that have yielded their core.
+    pub yielded: Signal<In, Bits<16>>,
     /// Entries for the service table.
     pub services: FlowOut<ServiceWrite>,
     /// Service table entry to read back.
@@ -216,6 +219,10 @@ impl RegisterFile {
             map.readable.push((register.address, running));
             return;
         }
+        if register.address == address::YIELDED {
+            map.readable.push((register.address, b.read(&self.yielded)));
+            return;
+        }
         match (register.access, register.reset) {
             (Access::ReadWrite, _) => {
                 let mask = Map::stored_bits(register);
@@ -262,11 +269,15 @@ impl RegisterFile {
             b.pack::<TxConfig>(&[("mac", mac), ("ipv4", ipv4), ("raw_worker", raw)]),
         );
         let enabled = map.q(address::WORKER_ENABLE);
+        let preempt = map.q(address::PREEMPT);
+        let given_calls = b.reg("worker_given_calls_q", 16);
+        given_calls.set(enabled & !preempt);
         b.drive(
             &self.host,
             b.pack::<HostConfig>(&[
-                ("worker_enable", enabled),
+                ("worker_enable", given_calls.q()),
                 ("worker_retire", !enabled),
+                ("worker_preempt", preempt),
                 ("raw_worker", raw),
                 (
                     "eager_tx",

@@ -84,6 +84,19 @@ fn written_registers_keep_their_fields_only_and_read_only_ones_ignore_writes() {
 }
 
 #[test]
+fn a_worker_that_is_asked_for_its_core_is_given_no_calls() {
+    let mut dut = register_file();
+    write(&mut dut, address::WORKER_ENABLE, 0b0111);
+    write(&mut dut, address::PREEMPT, 0b1010);
+    let mut field = |name: &str| dut.peek_field("host", name);
+    assert_eq!(field("worker_enable"), 0b0101);
+    assert_eq!(field("worker_retire"), 0xfff8);
+    assert_eq!(field("worker_preempt"), 0b1010);
+    dut.poke("yielded", 0b1000);
+    assert_eq!(read(&mut dut, address::YIELDED), 0b1000);
+}
+
+#[test]
 fn accepts_one_request_per_cycle() {
     let mut dut = register_file();
     dut.poke("request$valid", 1);

@@ -4,6 +4,7 @@ use super::buffers::{PacketBuffer, TransmitLines};
 use super::fill::FillEngine;
 use super::gather::Gather;
 use super::intake::Intake;
+use super::preempt::PreemptionLines;
 use super::recall::RecallPort;
 use super::reset::ResetControl;
 use super::router::LineRouter;
@@ -11,7 +12,7 @@ use super::rx::RxHalf;
 use super::shape::Shape;
 use super::tally::{SlotReturn, Tally};
 use super::tx::TxHalf;
-use super::types::{EndpointLoad, FillRequest, RecallRequest};
+use super::types::{EndpointLoad, FillRequest, PreemptionEvent, RecallRequest};
 use crate::dispatch::Dispatcher;
 use crate::stream::arbiter::Arbiter;
 use crate::stream::fifo::Fifo;
@@ -72,6 +73,8 @@ pub struct Host<const E: usize> {
     pub reset_start: FlowIn<Bits<17>>,
     /// Those for which that has not ended.
     pub reset_running: Signal<Out, Bits<17>>,
+    /// Workers that have yielded their core.
+    pub yielded: Signal<Out, Bits<16>>,
     /// Endpoint whose sessions are to be found.
     pub sweep: FlowOut<Bits<5>>,
     /// Sessions that were found.
@@ -106,6 +109,7 @@ pub struct Host<const E: usize> {
     pub(super) recall_port: RecallPort,
     pub(super) tally: Tally,
     pub(super) resets: ResetControl,
+    pub(super) preemption: PreemptionLines,
 }
 
 impl<const E: usize> Host<E> {
@@ -147,6 +151,7 @@ impl<const E: usize> Host<E> {
             taken: FlowIn::default(),
             reset_start: FlowIn::default(),
             reset_running: Signal::default(),
+            yielded: Signal::default(),
             sweep: FlowOut::default(),
             orphan: StreamIn::default(),
             swept: Signal::default(),
@@ -176,6 +181,7 @@ impl<const E: usize> Host<E> {
             recall_port: RecallPort::new(shape),
             tally: Tally::new(shape),
             resets: ResetControl::new(shape),
+            preemption: PreemptionLines::new(shape),
         }
     }
 }
@@ -196,7 +202,8 @@ impl<const E: usize> Logic for Host<E> {
             fill_engine,
             recall_port,
             tally,
-            resets
+            resets,
+            preemption
         );
         self.calls.reset.next = self.reset.val();
         self.frames.reset.next = self.reset.val();
@@ -215,6 +222,7 @@ impl<const E: usize> Logic for Host<E> {
         self.recall_port.reset.next = self.reset.val();
         self.tally.reset.next = self.reset.val();
         self.resets.reset.next = self.reset.val();
+        self.preemption.reset.next = self.reset.val();
 
         // Messages to endpoints.
         self.calls.settings.next = self.settings.val();
@@ -230,6 +238,13 @@ impl<const E: usize> Logic for Host<E> {
         FlowOut::<Bits<5>>::link(&mut self.sweep, &mut self.resets.sweep);
         StreamIn::<SessionHandle>::link(&mut self.orphan, &mut self.resets.orphan);
         self.resets.swept.next = self.swept.val();
+
+        // Preemption lines.
+        self.preemption.settings.next = self.settings.val();
+        FlowOut::<PreemptionEvent>::join(&mut self.intake.preemption, &mut self.preemption.event);
+        self.preemption.done.payload.next = self.fill_engine.done.payload.val();
+        self.preemption.done.valid.next = self.fill_engine.done.valid.val();
+        self.yielded.next = self.preemption.yielded.val();
 
         // Loads to endpoints.
         StreamIn::<LineLoad>::link(&mut self.load, &mut self.router.load);
@@ -252,6 +267,8 @@ impl<const E: usize> Logic for Host<E> {
             self.tx[i].resetting.next = self.resets.resetting[i].val();
             self.resets.rx_cleared[i].next = self.rx[i].cleared.val();
             self.resets.tx_cleared[i].next = self.tx[i].cleared.val();
+            self.preemption.resetting[i].next = self.resets.resetting[i].val();
+            self.resets.preemption_cleared[i].next = self.preemption.cleared[i].val();
             self.tx[i].orphan.payload.next = self.resets.give.payload.val();
             self.tx[i].orphan.valid.next = self.resets.give.valid.val();
             self.rx[i].call.payload.next = self.calls.assign.payload.val();
@@ -263,6 +280,10 @@ impl<const E: usize> Logic for Host<E> {
             self.frames.waiting[i].next = self.rx[i].waiting.val();
             StreamOut::<EndpointLoad>::join(&mut self.router.rx[i], &mut self.rx_loads[i].rx);
             StreamOut::<EndpointLoad>::join(&mut self.router.tx[i], &mut self.tx_loads[i].rx);
+            StreamOut::<EndpointLoad>::join(
+                &mut self.router.preemption[i],
+                &mut self.preemption.load[i],
+            );
             StreamOut::<EndpointLoad>::join(&mut self.rx_loads[i].tx, &mut self.rx[i].load);
             StreamOut::<EndpointLoad>::join(&mut self.tx_loads[i].tx, &mut self.tx[i].load);
             StreamOut::<FillRequest>::join(&mut self.rx[i].fill, &mut self.rx_fills.rx[i]);
@@ -293,12 +314,17 @@ impl<const E: usize> Logic for Host<E> {
         StreamOut::<FillRequest>::join(&mut self.rx_fills.tx, &mut self.fill_sources.a);
         StreamOut::<FillRequest>::join(&mut self.tx_fills.tx, &mut self.fill_sources.b);
         StreamOut::<FillRequest>::join(&mut self.zeros.tx, &mut self.fill_sources.c);
-        for i in 0..3 {
+        StreamOut::<FillRequest>::join(&mut self.preemption.fill, &mut self.fill_sources.d);
+        for i in 0..4 {
             StreamOut::<FillRequest>::join(&mut self.fill_sources.tx[i], &mut self.fills.rx[i]);
         }
         StreamOut::<FillRequest>::join(&mut self.fills.tx, &mut self.fill_engine.request);
         StreamOut::<RecallRequest>::join(&mut self.rx_recalls.tx, &mut self.recall_port.rx);
         StreamOut::<RecallRequest>::join(&mut self.tx_recalls.tx, &mut self.recall_port.tx);
+        StreamOut::<RecallRequest>::join(
+            &mut self.preemption.recall,
+            &mut self.recall_port.preemption,
+        );
         FlowOut::<Bits<16>>::join(&mut self.fill_engine.packet_read, &mut self.packets.read);
         FlowOut::<Bits<16>>::join(&mut self.fill_engine.transmit_read, &mut self.transmit.read);
         self.fill_engine.packet_data.next = self.packets.data.val();

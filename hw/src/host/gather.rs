@@ -1,10 +1,10 @@
 //! # Gather
-//! Gives up to three named streams numbers, so that an arbiter can take them: wiring of composites is
+//! Gives four named streams numbers, so that an arbiter can take them: wiring of composites is
 //! by name or by loop, not by number.
 //!
 //! | port | dir | type | contract |
 //! |---|---|---|---|
-//! | `a`, `b`, `c` | in | stream of `T` | named |
+//! | `a`, `b`, `c`, `d` | in | stream of `T` | named |
 //! | `tx[i]` | out | stream of `T` | the same, in that order |
 //!
 //! Latency: 0. Throughput: every cycle. Backpressure: passed on in the same cycle. Reset: holds nothing.
@@ -23,13 +23,15 @@ pub struct Gather<T: Synth> {
     pub b: StreamIn<T>,
     /// Becomes `tx[2]`.
     pub c: StreamIn<T>,
+    /// Becomes `tx[3]`.
+    pub d: StreamIn<T>,
     /// All of them.
     pub tx: Vec<StreamOut<T>>,
 }
 
 impl<T: Synth> Gather<T> {
     /// Number of streams.
-    pub const WAYS: usize = 3;
+    pub const WAYS: usize = 4;
 
     /// A gather block.
     pub fn new() -> Self {
@@ -46,21 +48,25 @@ impl<T: Synth> Leaf for Gather<T> {
             "a$ready <- tx$*$ready",
             "b$ready <- tx$*$ready",
             "c$ready <- tx$*$ready",
+            "d$ready <- tx$*$ready",
             "tx$*$payload <- a$payload",
             "tx$*$payload <- b$payload",
             "tx$*$payload <- c$payload",
+            "tx$*$payload <- d$payload",
             "tx$*$valid <- a$valid",
             "tx$*$valid <- b$valid",
             "tx$*$valid <- c$valid",
+            "tx$*$valid <- d$valid",
         ]
     }
 
     fn body(&self, b: &Body) {
-        for (from, to) in [&self.a, &self.b, &self.c].into_iter().zip(&self.tx) {
+        let named = [&self.a, &self.b, &self.c, &self.d];
+        for (from, to) in named.into_iter().zip(&self.tx) {
             b.drive(&to.valid, b.read(&from.valid));
             b.drive(&to.payload, b.read(&from.payload));
             b.drive(&from.ready, b.read(&to.ready));
         }
     }
 }
-leaf!(impl[T: Synth] Gather<T> { a, b, c, tx });
+leaf!(impl[T: Synth] Gather<T> { a, b, c, d, tx });

@@ -9,6 +9,7 @@
 //! | `recall_ack` | in | stream of `LineRecallAck` | answers to recalls; the id is the line address |
 //! | `write` | out | flow of `BufferWrite` | beats for the transmit lines |
 //! | `event` | out | flow of `LineEvent` | one per message, with or after its last write |
+//! | `preemption` | out | flow of `PreemptionEvent` | the same for preemption lines |
 //!
 //! Latency: 2 cycles. Throughput: 1 beat/cycle over both channels. Backpressure: none but the turns;
 //! each `ready` follows from both `valid` in the same cycle. Ordering: kept within each channel.
@@ -16,10 +17,11 @@
 //! Errors: addresses without a line, data for RX lines and beats beyond the line go nowhere.
 
 use super::shape::{BEAT_BITS, BUFFER_ADDRESS_BITS, ENDPOINT_BITS, Shape};
-use super::types::{LineEvent, SendHeader};
+use super::types::{LineEvent, PreemptionEvent, SendHeader};
 use crate::leaf;
 use crate::rtl::{Body, Leaf, MemoryStyle};
 use crate::types::{BufferWrite, FlowOut, LineRecallAck, LineWriteback, StreamIn};
+use lauberhorn_interface::line::preemption::BUSY;
 use rust_hdl::prelude::*;
 
 const BEAT_COUNT_BITS: usize = 2;
@@ -40,6 +42,8 @@ pub struct Intake {
     pub write: FlowOut<BufferWrite>,
     /// What came back.
     pub event: FlowOut<LineEvent>,
+    /// Preemption lines that came back.
+    pub preemption: FlowOut<PreemptionEvent>,
     _shape: Shape,
 }
 
@@ -107,7 +111,6 @@ impl Leaf for Intake {
         data.set(choose_back.mux(back.field("data"), given.field("data")));
 
         let line = shape.decode(b, address.q());
-        b.unused(line.preemption);
         b.unused(line.beat);
         b.unused(line.index);
         let count = b.reg("beat_count_q", BEAT_COUNT_BITS);
@@ -159,7 +162,26 @@ impl Leaf for Intake {
         ]));
         b.drive(&self.event.valid, event_valid.q());
         b.drive(&self.event.payload, event.q());
+
+        // BUSY is in the first beat, the event comes with the last.
+        let kept_busy = b.reg_data("kept_busy_q", 1);
+        let busy = count
+            .q()
+            .any()
+            .mux(kept_busy.q(), data.q().bit(BUSY.line_lsb()));
+        b.when(beat_valid.q(), || kept_busy.set(busy));
+        let preemption_valid = b.reg("preemption_valid_q", 1);
+        let preemption = b.reg_of::<PreemptionEvent>("preemption_q");
+        preemption_valid.set(beat_valid.q() & line.preemption & beat_last.q());
+        preemption.set(b.pack::<PreemptionEvent>(&[
+            ("endpoint", line.endpoint),
+            ("acknowledged", is_ack.q()),
+            ("dirty", dirty.q()),
+            ("busy", busy),
+        ]));
+        b.drive(&self.preemption.valid, preemption_valid.q());
+        b.drive(&self.preemption.payload, preemption.q());
         debug_assert!(line.beat.width() == BEAT_BITS && line.endpoint.width() == ENDPOINT_BITS);
     }
 }
-leaf!(impl[] Intake { writeback, recall_ack, write, event });
+leaf!(impl[] Intake { writeback, recall_ack, write, event, preemption });

@@ -23,8 +23,9 @@
 //! | [`buffers`] | received messages, transmit lines | 1 |
 //! | [`tally`] | event counts, returned slots | 1, 0 |
 //! | [`reset::ResetControl`] | takes endpoints from their workers | |
+//! | [`preempt::PreemptionLines`] | answers loads of preemption lines, recalls them | 3 and more |
 //!
-//! A fill passes two arbiters (all RX and all TX halves; these and the zeros), so `call` to `fill` is
+//! A fill passes two arbiters (all RX and all TX halves; these, the zeros and the preemption lines), so `call` to `fill` is
 //! 1 + 1 + 2 + 2 = 6 cycles with a load parked; the last beat of a control line to `message` is
 //! 2 + 1 + 1 = 4.
 
@@ -33,6 +34,7 @@ pub mod buffers;
 pub mod fill;
 pub mod gather;
 pub mod intake;
+pub mod preempt;
 pub mod recall;
 pub mod reset;
 pub mod router;
@@ -70,6 +72,10 @@ pub fn designs() -> Vec<Design> {
             buffers::TransmitLines::new(&shape),
         ));
         designs.push(Design::leaf(&at("reset"), reset::ResetControl::new(&shape)));
+        designs.push(Design::leaf(
+            &at("preempt"),
+            preempt::PreemptionLines::new(&shape),
+        ));
         designs.push(Design::leaf(&at("tally"), tally::Tally::new(&shape)));
     }
     let eci = Shape::named("eci");

@@ -5,10 +5,11 @@
 //! | port | dir | type | contract |
 //! |---|---|---|---|
 //! | `rx`, `tx` | in | stream of `RecallRequest` | lines wanted back, of all RX and of all TX halves; they take turns |
+//! | `preemption` | in | stream of `RecallRequest` | preemption lines wanted back; rare, they go first |
 //! | `recall` | out | stream of `LineRecall` | at most one outstanding per line, as its endpoint asks |
 //!
-//! Latency: 1 cycle. Throughput: 1 recall/cycle. Backpressure: lossless; both `ready` follow
-//! `recall.ready` and both `valid` in the same cycle. Ordering: kept. Reset: drops the recall inside.
+//! Latency: 1 cycle. Throughput: 1 recall/cycle. Backpressure: lossless; every `ready` follows
+//! `recall.ready`, those of the halves also every `valid`, in the same cycle. Ordering: kept. Reset: drops the recall inside.
 
 use super::shape::Shape;
 use super::types::RecallRequest;
@@ -31,6 +32,8 @@ pub struct RecallPort {
     pub rx: StreamIn<RecallRequest>,
     /// TX lines wanted back.
     pub tx: StreamIn<RecallRequest>,
+    /// Preemption lines wanted back.
+    pub preemption: StreamIn<RecallRequest>,
     /// Recalls.
     pub recall: StreamOut<LineRecall>,
     _shape: Shape,
@@ -49,9 +52,12 @@ impl RecallPort {
 impl Leaf for RecallPort {
     fn combinational(&self) -> &'static [&'static str] {
         &[
+            "preemption$ready <- recall$ready",
+            "rx$ready <- preemption$valid",
             "rx$ready <- recall$ready",
             "rx$ready <- rx$valid",
             "rx$ready <- tx$valid",
+            "tx$ready <- preemption$valid",
             "tx$ready <- recall$ready",
             "tx$ready <- rx$valid",
             "tx$ready <- tx$valid",
@@ -63,7 +69,9 @@ impl Leaf for RecallPort {
         let turn = b.reg("turn_q", 1);
         let (rx_valid, tx_valid) = (b.read(&self.rx.valid), b.read(&self.tx.valid));
         let choose_tx = b.wire("choose_tx", tx_valid & (turn.q() | !rx_valid));
-        let request = choose_tx.mux(b.read(&self.tx.payload), b.read(&self.rx.payload));
+        let of_halves = choose_tx.mux(b.read(&self.tx.payload), b.read(&self.rx.payload));
+        let first = b.read(&self.preemption.valid);
+        let request = first.mux(b.read(&self.preemption.payload), of_halves);
         b.unused(request);
         let field = |name: &str| request.field(name);
         let line = self._shape.encode(
@@ -77,12 +85,13 @@ impl Leaf for RecallPort {
         let address = b.reg_data("address_q", ID_BITS);
         let ready = !valid.q() | b.read(&self.recall.ready);
         b.when(ready, || {
-            valid.set(rx_valid | tx_valid);
+            valid.set(rx_valid | tx_valid | first);
             address.set(line.trunc(ID_BITS));
-            turn.set(!choose_tx);
+            turn.set(first.mux(turn.q(), !choose_tx));
         });
-        b.drive(&self.rx.ready, ready & !choose_tx);
-        b.drive(&self.tx.ready, ready & choose_tx);
+        b.drive(&self.preemption.ready, ready);
+        b.drive(&self.rx.ready, ready & !choose_tx & !first);
+        b.drive(&self.tx.ready, ready & choose_tx & !first);
         b.drive(&self.recall.valid, valid.q());
         b.drive(
             &self.recall.payload,
@@ -93,4 +102,4 @@ impl Leaf for RecallPort {
         );
     }
 }
-leaf!(impl[] RecallPort { rx, tx, recall });
+leaf!(impl[] RecallPort { rx, tx, preemption, recall });

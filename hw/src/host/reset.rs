@@ -1,6 +1,6 @@
 //! # Reset of endpoints
-//! Takes endpoints from their workers: tells both halves, waits until they have everything back, has
-//! the session table searched for calls that the worker still owed, hands these to the TX half, which
+//! Takes endpoints from their workers: tells both halves and the preemption line, waits until they have
+//! everything back, has the session table searched for calls that the worker still owed, hands these to the TX half, which
 //! answers them, and lets the halves go. The halves of several endpoints are reset at the same time,
 //! the session table is searched for one after the other.
 //!
@@ -8,14 +8,15 @@
 //! |---|---|---|---|
 //! | `start` | in | flow of endpoint masks | these are to be reset; of no effect on those whose reset runs |
 //! | `running` | out | 17 bits | resets that have not ended |
-//! | `resetting[e]` | out | bit | the halves of endpoint `e` reset, then rest |
+//! | `resetting[e]` | out | bit | the halves and the preemption line of endpoint `e` reset, then rest |
 //! | `rx_cleared[e]`, `tx_cleared[e]` | in | bit | the half rests |
+//! | `preemption_cleared[e]` | in | bit | the preemption line is back |
 //! | `sweep` | out | flow of endpoints | search for this endpoint's sessions; not before `swept` of the last |
 //! | `orphan` | in | stream of `SessionHandle` | what the search finds |
 //! | `swept` | in | bit | pulse: the search has ended, and every handle was taken before |
 //! | `give` | out | flow of `Orphan` | to the TX half of that endpoint, which rests |
 //!
-//! Latency: 2 cycles from the last half at rest to `sweep`, 1 from `orphan` to `give`. Throughput: one orphan for each message of the TX half. Backpressure: on
+//! Latency: 2 cycles from the last part at rest to `sweep`, 1 from `orphan` to `give`. Throughput: one orphan for each message of the TX half. Backpressure: on
 //! `orphan` until the TX half rests. Ordering: lowest endpoint first. Reset: nothing runs.
 //! Within a cycle: `orphan.ready` follows from `tx_cleared`.
 
@@ -54,6 +55,8 @@ pub struct ResetControl {
     pub rx_cleared: Vec<Signal<In, Bit>>,
     /// TX halves that rest.
     pub tx_cleared: Vec<Signal<In, Bit>>,
+    /// Preemption lines that are back.
+    pub preemption_cleared: Vec<Signal<In, Bit>>,
     /// Endpoint whose sessions are to be found.
     pub sweep: FlowOut<Bits<5>>,
     /// Sessions that were found.
@@ -73,6 +76,7 @@ impl ResetControl {
             resetting: vec![Signal::default(); endpoints],
             rx_cleared: vec![Signal::default(); endpoints],
             tx_cleared: vec![Signal::default(); endpoints],
+            preemption_cleared: vec![Signal::default(); endpoints],
             _endpoints: endpoints,
             ..Self::default()
         }
@@ -103,8 +107,10 @@ impl Leaf for ResetControl {
             .map(|e| (b.read(&self.rx_cleared[e]), b.read(&self.tx_cleared[e])))
             .unzip();
         let cleared = b.reg("cleared_q", count);
-        let both: Vec<_> = (0..count).map(|e| rx[e] & tx[e]).collect();
-        cleared.set(b.cat_le(&both));
+        let all: Vec<_> = (0..count)
+            .map(|e| rx[e] & tx[e] & b.read(&self.preemption_cleared[e]))
+            .collect();
+        cleared.set(b.cat_le(&all));
         let due: Vec<_> = (0..count)
             .map(|e| cleared.q().bit(e) & running.q().bit(e))
             .collect();

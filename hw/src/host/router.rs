@@ -1,5 +1,6 @@
 //! # Line router
-//! Sends each load to the queue of the endpoint half it belongs to. Nothing waits for a busy
+//! Sends each load to the queue of the endpoint half it belongs to, or to its endpoint's place for a
+//! load of the preemption line. Nothing waits for a busy
 //! endpoint: a load that meets a full queue (there are more loads than lines, so the host repeats
 //! itself) is answered with zeros like a load of no line at all.
 //!
@@ -7,7 +8,8 @@
 //! |---|---|---|---|
 //! | `load` | in | stream of `LineLoad` | loads of any address |
 //! | `rx[e]`, `tx[e]` | out | stream of `EndpointLoad` | loads of endpoint `e`'s half; never waited for |
-//! | `zeros` | out | stream of `FillRequest` | loads answered with zeros: no line, full queue, `P` |
+//! | `preemption[e]` | out | stream of `EndpointLoad` | loads of endpoint `e`'s `P`; never waited for |
+//! | `zeros` | out | stream of `FillRequest` | loads answered with zeros: no line, full queue |
 //! | `stray` | out | bit | pulse: no line or full queue |
 //!
 //! Latency: 1 cycle. Throughput: 1 load/cycle. Backpressure: from `zeros` only. Outputs other than
@@ -38,6 +40,8 @@ pub struct LineRouter {
     pub rx: Vec<StreamOut<EndpointLoad>>,
     /// Loads of TX lines, per endpoint.
     pub tx: Vec<StreamOut<EndpointLoad>>,
+    /// Loads of preemption lines, per endpoint.
+    pub preemption: Vec<StreamOut<EndpointLoad>>,
     /// Loads answered with zeros.
     pub zeros: StreamOut<FillRequest>,
     /// Pulse: a load of no line, or one too many.
@@ -51,6 +55,7 @@ impl LineRouter {
         Self {
             rx: vec![StreamOut::default(); shape.endpoints()],
             tx: vec![StreamOut::default(); shape.endpoints()],
+            preemption: vec![StreamOut::default(); shape.endpoints()],
             _shape: shape.clone(),
             ..Self::default()
         }
@@ -60,9 +65,11 @@ impl LineRouter {
 impl Leaf for LineRouter {
     fn combinational(&self) -> &'static [&'static str] {
         &[
+            "load$ready <- preemption$*$ready",
             "load$ready <- rx$*$ready",
             "load$ready <- tx$*$ready",
             "load$ready <- zeros$ready",
+            "zeros$valid <- preemption$*$ready",
             "zeros$valid <- rx$*$ready",
             "zeros$valid <- tx$*$ready",
         ]
@@ -74,16 +81,19 @@ impl Leaf for LineRouter {
         let line = self._shape.decode(b, load.field("address"));
         b.unused(line.beat);
         let item = b.reg_of::<EndpointLoad>("item_q");
-        let preemption = b.reg_data("preemption_q", 1);
         let valid = b.reg("valid_q", 1);
 
         let mut room = Vec::new();
         let mut places = Vec::new();
-        let place = b.reg("place_q", 2 * self._shape.endpoints());
-        for (half, ports) in [(!line.tx, &self.rx), (line.tx, &self.tx)] {
+        let place = b.reg("place_q", 3 * self._shape.endpoints());
+        for (part, ports) in [
+            (line.half & !line.tx, &self.rx),
+            (line.half & line.tx, &self.tx),
+            (line.preemption, &self.preemption),
+        ] {
             for (endpoint, port) in ports.iter().enumerate() {
                 let here = place.q().bit(places.len());
-                places.push(line.half & half & line.endpoint.eq_lit(endpoint as u128));
+                places.push(part & line.endpoint.eq_lit(endpoint as u128));
                 b.drive(&port.valid, here);
                 b.drive(&port.payload, item.q());
                 room.push(here & b.read(&port.ready));
@@ -103,7 +113,6 @@ impl Leaf for LineRouter {
                 ("id", load.field("id")),
                 ("exclusive", load.field("exclusive")),
             ]));
-            preemption.set(line.preemption);
         });
         b.drive(&self.load.ready, ready);
         b.drive(&self.zeros.valid, zeros);
@@ -122,8 +131,8 @@ impl Leaf for LineRouter {
             ]),
         );
         let stray = b.reg("stray_q", 1);
-        stray.set(zeros & b.read(&self.zeros.ready) & !preemption.q());
+        stray.set(zeros & b.read(&self.zeros.ready));
         b.drive(&self.stray, stray.q());
     }
 }
-leaf!(impl[] LineRouter { load, rx, tx, zeros, stray });
+leaf!(impl[] LineRouter { load, rx, tx, preemption, zeros, stray });

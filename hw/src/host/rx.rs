@@ -3,7 +3,8 @@
 //! line data: it asks the fill engine. One instance per endpoint.
 //!
 //! The load of the line whose turn it is, `R[cur]`, is parked until a message is assigned, the block
-//! time runs out or the worker is to retire; loading the other line after that acknowledges it.
+//! time runs out or the worker is to retire; loading the other line after that acknowledges it. For a
+//! worker that is asked for its core the block time is over at once.
 //! Before a control line is filled, and before a turn, every line the host holds is recalled, so
 //! that it cannot meet stale content later. Loads queue meanwhile, in this half only.
 //!
@@ -17,7 +18,7 @@
 //!
 //! | port | dir | type | contract |
 //! |---|---|---|---|
-//! | `settings` | in | `HostConfig` | block time, who is to retire, what acknowledges (changes only before the first load) |
+//! | `settings` | in | `HostConfig` | block time, who is to retire or asked for its core, what acknowledges (changes only before the first load) |
 //! | `resetting` | in | bit | high: reset, then rest until it falls; falls only while `cleared` |
 //! | `load` | in | stream of `EndpointLoad` | loads of this half's lines, in order |
 //! | `call`, `frame` | in | flow of `Assignment` | of all endpoints; ours only while `waiting` or one cycle after, and never both |
@@ -278,13 +279,17 @@ impl Leaf for RxHalf {
         }
         let [try_again, delivered, early] = [events[0].1, events[1].1, events[2].1];
 
-        // The block timer.
+        // The block timer; of a worker that is asked for its core it has always run out.
+        let asked = match self._endpoint {
+            0 => b.bit(false),
+            worker => config.field("worker_preempt").bit(worker - 1),
+        };
         let timer = b.reg_data("timer_q", 32);
         let expired = b.reg("expired_q", 1);
         let waits_ahead = ahead.q() & answered.q() & !turning.q();
         b.when(parked.q() | waits_ahead, || {
             b.when(timer.q().any(), || timer.set(timer.q().dec()));
-            expired.set(!timer.q().any());
+            expired.set(!timer.q().any() | asked);
         })
         .otherwise(|| {
             timer.set(config.field("block_time_cycles"));

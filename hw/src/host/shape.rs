@@ -15,6 +15,9 @@ pub(crate) const ENDPOINT_BITS: usize = 5;
 pub(crate) const SLOT_BITS: usize = 10;
 /// Width of a beat address in any line buffer.
 pub(crate) const BUFFER_ADDRESS_BITS: usize = 16;
+/// Number of the preemption line among the control lines of the RX side, in recall requests: behind
+/// the pair.
+pub(crate) const PREEMPTION_INDEX: u128 = 2;
 /// Width of a line address.
 const LINE_ADDRESS_BITS: usize = lauberhorn_interface::config::LINE_ADDRESS_BITS;
 
@@ -177,7 +180,8 @@ impl Shape {
         }
     }
 
-    /// The address of a line from its endpoint and role, as [`Shape::decode`] names it.
+    /// The address of a line from its endpoint and role, as [`Shape::decode`] names it, and of the
+    /// preemption line by [`PREEMPTION_INDEX`].
     pub(crate) fn encode<'b>(
         &self,
         b: &'b Body,
@@ -186,12 +190,13 @@ impl Shape {
         control: Expr<'b>,
         index: Expr<'b>,
     ) -> Expr<'b> {
-        let number_bits = self.overflow_lines().next_power_of_two().ilog2().max(1) as usize;
+        let number_bits = self.overflow_lines().next_power_of_two().ilog2().max(2) as usize;
         let words: Vec<Value> = (0..1 << (number_bits + 2))
             .map(|line: usize| {
                 let number = line % (1 << number_bits);
                 let parity = Parity::BOTH[number % 2];
                 let role = match line >> number_bits {
+                    2 if number == PREEMPTION_INDEX as usize => LineRole::Preemption,
                     0 => LineRole::RxOverflow(number),
                     1 => LineRole::TxOverflow(number),
                     2 => LineRole::RxControl(parity),

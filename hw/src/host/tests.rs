@@ -3,6 +3,7 @@
 mod blocks;
 mod card;
 mod eager;
+mod preempt;
 mod reset;
 mod rx_half;
 mod tx_half;

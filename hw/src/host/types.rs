@@ -27,7 +27,7 @@ pub struct FillRequest {
     pub from_slot: Bit,
     /// The transmit lines of endpoint `slot`. With neither, the line is zeros.
     pub from_transmit: Bit,
-    /// Kind of a control line without message.
+    /// Kind of a control line without message, or READY and BUSY of a preemption line.
     pub kind: Bits<3>,
     /// Slot or endpoint.
     pub slot: Bits<10>,
@@ -39,7 +39,8 @@ pub struct FillRequest {
     pub id: Bits<8>,
     /// The host may write the line.
     pub exclusive: Bit,
-    /// Told when the line has left: endpoint, bit 5 set for its TX half; 63 for nobody.
+    /// Told when the line has left: endpoint, bit 5 set for its TX half; 62 for the preemption lines,
+    /// 63 for nobody.
     pub requester: Bits<6>,
 }
 
@@ -52,7 +53,8 @@ pub struct RecallRequest {
     pub tx: Bit,
     /// A control line, else an overflow line.
     pub control: Bit,
-    /// Parity of the control line or number of the overflow line.
+    /// Parity of the control line or number of the overflow line; with `control` and without `tx`, 2
+    /// is the preemption line.
     pub index: Bits<8>,
 }
 
@@ -92,6 +94,19 @@ pub struct LineEvent {
     pub dirty: Bit,
     /// TX control lines: the header last written to the line, by this message or before.
     pub header: SendHeader,
+}
+
+/// A preemption line came back.
+#[derive(Copy, Clone, PartialEq, Debug, Default, LogicStruct)]
+pub struct PreemptionEvent {
+    /// Endpoint.
+    pub endpoint: Bits<5>,
+    /// It answers a recall, else it came unasked.
+    pub acknowledged: Bit,
+    /// It brought data.
+    pub dirty: Bit,
+    /// BUSY in that data.
+    pub busy: Bit,
 }
 
 /// A message is given to an endpoint.

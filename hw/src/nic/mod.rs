@@ -130,6 +130,7 @@ impl<const E: usize> Logic for Nic<E> {
 
         FlowOut::<Bits<17>>::join(&mut self.registers.reset_start, &mut self.host.reset_start);
         self.registers.reset_running.next = self.host.reset_running.val();
+        self.registers.yielded.next = self.host.yielded.val();
         FlowOut::<Bits<5>>::join(&mut self.host.sweep, &mut self.tx.sweep);
         StreamOut::<SessionHandle>::join(&mut self.tx.orphan, &mut self.host.orphan);
         self.host.swept.next = self.tx.swept.val();

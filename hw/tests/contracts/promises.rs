@@ -276,7 +276,7 @@ pub const PROMISES: &[Promise] = &[
     promise(
         "host/reset.rs",
         "ResetControl",
-        "2 cycles from the last half at rest to `sweep`, 1 from `orphan` to `give`",
+        "2 cycles from the last part at rest to `sweep`, 1 from `orphan` to `give`",
         "one orphan for each message of the TX half",
         &["host/tests/reset.rs::sessions_are_searched_for_when_both_halves_rest"],
     ),
@@ -289,6 +289,13 @@ pub const PROMISES: &[Promise] = &[
             "net/tx/tests/orphans.rs::a_session_of_another_takes_3_cycles",
             "net/tx/tests/orphans.rs::every_session_of_the_endpoint_is_found_once",
         ],
+    ),
+    promise(
+        "host/preempt.rs",
+        "PreemptionLines",
+        "with `E` endpoints 3 to E + 2 cycles from `load` to `fill`, 2 to E + 1 from `settings` or `resetting` to `recall`, 2 from `event` to `yielded`",
+        "one fill at a time, the next when the last has left; a recall in every second cycle",
+        &["host/tests/preempt.rs::every_answer_and_recall_comes_within_a_round_of_turns"],
     ),
     promise(
         "host/router.rs",

@@ -66,14 +66,16 @@ fn router_sends_each_load_to_one_place_in_order() {
         let mut dut = start(&LineRouter::new(&shape));
         let mut offered: Option<(u32, u64)> = None;
         let mut inside: Option<(u32, u64)> = None;
-        let (mut strays, mut stray_pulses, mut queued, mut zeros) = (0, 0, 0, 0);
+        let (mut stray_pulses, mut queued, mut zeros) = (0, 0, 0);
         for cycle in 0..CYCLES {
             let busy = cycle % 400 < 200;
             if offered.is_none() && cycle + 20 < CYCLES && (busy || rng.random_ratio(1, 3)) {
                 let endpoint = rng.random_range(0..3);
                 let known = layout.address(endpoint, random_role(&mut rng, &shape));
+                let word = layout.address(endpoint, LineRole::Preemption);
                 let address = match rng.random_range(0..6) {
                     0 => rng.random_range(0..1 << 24),
+                    2 => word.expect("a line").0,
                     1 => rng.random_range(0..3 * layout.stride_lines() as u32),
                     _ => known.expect("a line").0,
                 };
@@ -85,14 +87,16 @@ fn router_sends_each_load_to_one_place_in_order() {
                 dut.poke_field("load$payload", "id", id);
             }
             let draining = cycle + 20 >= CYCLES;
-            for name in ["rx$0", "rx$1", "rx$2", "tx$0", "tx$1", "tx$2", "zeros"] {
+            let halves = ["rx$0", "rx$1", "rx$2", "tx$0", "tx$1", "tx$2"];
+            let preemption = ["preemption$0", "preemption$1", "preemption$2"];
+            for name in halves.iter().chain(&preemption).chain(&["zeros"]) {
                 let ready = draining || rng.random_ratio(3, 4);
                 dut.poke(&format!("{name}$ready"), u64::from(ready));
             }
             stray_pulses += dut.peek("stray");
             // Latency: the load that was taken in the last cycle is there now.
             let mut left = Vec::new();
-            for name in ["rx$0", "rx$1", "rx$2", "tx$0", "tx$1", "tx$2"] {
+            for name in halves.into_iter().chain(preemption) {
                 if moves(&mut dut, name) {
                     let port = format!("{name}$payload");
                     let mut field = |field: &str| dut.peek_field(&port, field);
@@ -108,25 +112,27 @@ fn router_sends_each_load_to_one_place_in_order() {
                 let block = address as usize / layout.stride_lines();
                 let role = layout.role(address as usize % layout.stride_lines());
                 let role = role.filter(|_| block < 3);
-                let served = role.filter(|role| role.is_rx() || role.is_tx());
+                let port = |role: LineRole| match role {
+                    LineRole::Preemption => "preemption",
+                    role if role.is_tx() => "tx",
+                    _ => "rx",
+                };
                 if let Some((name, control, index, seen_id)) = left.first().copied() {
-                    let role = served.expect("only lines of a half are queued");
-                    let (tx, expected_control, expected_index) = half(role);
-                    let expected = format!("{}${block}", if tx { "tx" } else { "rx" });
-                    assert_eq!(name, expected);
-                    assert_eq!(
-                        (control, index, seen_id),
-                        (expected_control, expected_index, id)
-                    );
+                    let role = role.expect("only lines with a role are queued");
+                    assert_eq!(name, format!("{}${block}", port(role)));
+                    if role != LineRole::Preemption {
+                        let (_, expected_control, expected_index) = half(role);
+                        assert_eq!((control, index), (expected_control, expected_index));
+                    }
+                    assert_eq!(seen_id, id);
                     (inside, queued) = (None, queued + 1);
                 } else if zeroed {
                     assert_eq!(dut.peek_field("zeros$payload", "id"), id);
                     assert_eq!(dut.peek_field("zeros$payload", "requester"), 63);
-                    if let Some(role) = served {
-                        let half = if role.is_tx() { "tx" } else { "rx" };
-                        assert_eq!(dut.peek(&format!("{half}${block}$ready")), 0, "full only");
+                    if let Some(role) = role {
+                        let port = port(role);
+                        assert_eq!(dut.peek(&format!("{port}${block}$ready")), 0, "full only");
                     }
-                    strays += u64::from(role != Some(LineRole::Preemption));
                     (inside, zeros) = (None, zeros + 1);
                 } else {
                     assert!(
@@ -152,7 +158,7 @@ fn router_sends_each_load_to_one_place_in_order() {
             inside.is_none() && queued > 1000 && zeros > 200,
             "{queued}, {zeros}"
         );
-        assert_eq!(stray_pulses, strays);
+        assert_eq!(stray_pulses, zeros);
     }
 }
 
@@ -344,6 +350,7 @@ fn intake_stores_transmit_lines_and_tells_of_every_line() {
         let mut dut = start(&Intake::new(&shape));
         let mut queue: [Option<(Back, usize)>; 2] = [None, None];
         let mut events: VecDeque<(u64, Vec<u64>, Option<Value>)> = VecDeque::new();
+        let mut words: VecDeque<(u64, [u64; 3], Option<u64>)> = VecDeque::new();
         let mut writes: VecDeque<(u64, u64, Value)> = VecDeque::new();
         let mut headers = vec![Value::zero(SendHeader::BITS); 64];
         let (mut told, mut busy_cycles) = (0, 0);
@@ -352,7 +359,10 @@ fn intake_stores_transmit_lines_and_tells_of_every_line() {
             let draining = cycle + 20 >= CYCLES;
             for channel in &mut queue {
                 if channel.is_none() && !draining && (unstalled || rng.random_ratio(1, 3)) {
-                    let role = random_role(&mut rng, &shape);
+                    let role = match rng.random_ratio(1, 5) {
+                        true => LineRole::Preemption,
+                        false => random_role(&mut rng, &shape),
+                    };
                     let known = layout
                         .address(rng.random_range(0..3), role)
                         .expect("a line")
@@ -414,6 +424,16 @@ fn intake_stores_transmit_lines_and_tells_of_every_line() {
                 }
                 told += 1;
             }
+            if valid(&mut dut, "preemption") {
+                let names = ["endpoint", "acknowledged", "dirty"];
+                let seen = names.map(|name| dut.peek_field("preemption$payload", name));
+                let (due, expected, busy) = words.pop_front().expect("something came back");
+                assert_eq!((cycle, seen), (due, expected));
+                if let Some(busy) = busy {
+                    assert_eq!(dut.peek_field("preemption$payload", "busy"), busy);
+                }
+                told += 1;
+            }
             let ports = ["writeback", "recall_ack"];
             let taken = ports.map(|port| moves(&mut dut, port));
             assert!(!(taken[0] && taken[1]), "one beat per cycle");
@@ -425,8 +445,14 @@ fn intake_stores_transmit_lines_and_tells_of_every_line() {
                 let (back, sent) = queue[channel].as_mut().expect("one is offered");
                 let block = u64::from(back.address) / layout.stride_lines() as u64;
                 let role = layout.role(back.address as usize % layout.stride_lines());
-                let role = role.filter(|role| block < 3 && *role != LineRole::Preemption);
-                if let Some(role) = role {
+                let role = role.filter(|_| block < 3);
+                if role == Some(LineRole::Preemption) {
+                    if *sent + 1 == back.beats.len() {
+                        let busy = back.beats[0].bit(2).into();
+                        let event = [block, channel as u64, u64::from(back.dirty)];
+                        words.push_back((cycle + 2, event, back.dirty.then_some(busy)));
+                    }
+                } else if let Some(role) = role {
                     let (tx, control, index) = half(role);
                     let place = (block * 2 + (index & 1)) as usize;
                     if tx && back.dirty {
@@ -461,7 +487,7 @@ fn intake_stores_transmit_lines_and_tells_of_every_line() {
             }
             step(&mut dut);
         }
-        assert!(events.is_empty() && writes.is_empty());
+        assert!(events.is_empty() && writes.is_empty() && words.is_empty());
         assert!(told > 1500 && busy_cycles > 400, "{told}, {busy_cycles}");
     }
 }
@@ -473,7 +499,7 @@ fn recall_port_names_lines_by_address_and_halves_take_turns() {
         let layout = EndpointLayout::contiguous(shape.config());
         let mut rng = rng(root_seed(), "recall port");
         let mut dut = start(&RecallPort::new(&shape));
-        let mut offered: [Option<u32>; 2] = [None; 2];
+        let mut offered: [Option<u32>; 3] = [None; 3];
         let mut inside: VecDeque<(u64, u32)> = VecDeque::new();
         let mut turns = Vec::new();
         for cycle in 0..CYCLES {
@@ -498,6 +524,21 @@ fn recall_port_names_lines_by_address_and_halves_take_turns() {
                 }
                 dut.poke(&format!("{port}$valid"), u64::from(offered[tx].is_some()));
             }
+            // Preemption lines are wanted back now and then.
+            if offered[2].is_none() && !draining && !unstalled && rng.random_ratio(1, 8) {
+                let endpoint = rng.random_range(0..3);
+                for (field, value) in [
+                    ("endpoint", endpoint as u64),
+                    ("tx", 0),
+                    ("control", 1),
+                    ("index", 2),
+                ] {
+                    dut.poke_field("preemption$payload", field, value);
+                }
+                let line = layout.address(endpoint, LineRole::Preemption);
+                offered[2] = Some(line.expect("a line").0);
+            }
+            dut.poke("preemption$valid", u64::from(offered[2].is_some()));
             let ready = unstalled || draining || rng.random_ratio(2, 3);
             dut.poke("recall$ready", u64::from(ready));
             let first = inside.front().copied();
@@ -510,13 +551,17 @@ fn recall_port_names_lines_by_address_and_halves_take_turns() {
                     inside.pop_front();
                 }
             }
-            let taken = ["rx", "tx"].map(|port| moves(&mut dut, port));
-            assert!(!(taken[0] && taken[1]));
+            let taken = ["rx", "tx", "preemption"].map(|port| moves(&mut dut, port));
+            assert!(taken.iter().filter(|taken| **taken).count() <= 1);
+            assert!(
+                offered[2].is_none() || !(taken[0] || taken[1]),
+                "it goes first"
+            );
             assert!(
                 !unstalled || taken[0] || taken[1],
                 "a recall in every cycle"
             );
-            for tx in (0..2).filter(|tx| taken[*tx]) {
+            for tx in (0..3).filter(|tx| taken[*tx]) {
                 inside.push_back((cycle, offered[tx].take().expect("one is offered")));
                 if unstalled {
                     turns.push(tx);
@@ -691,7 +736,7 @@ fn gather_passes_its_streams_on_in_the_same_cycle() {
     let mut rng = rng(root_seed(), "gather");
     let mut dut = start(&Gather::<Bits<16>>::new());
     for _ in 0..200 {
-        for (index, name) in ["a", "b", "c"].into_iter().enumerate() {
+        for (index, name) in ["a", "b", "c", "d"].into_iter().enumerate() {
             let (valid, payload): (bool, u16) = rng.random();
             let ready: bool = rng.random();
             dut.poke(&format!("{name}$valid"), valid.into());

@@ -105,6 +105,7 @@ fn blocks(host: &Host<ENDPOINTS>) -> Vec<(String, Interpreter)> {
     );
     one!(rx_recalls, tx_recalls, messages, slots, slot_return, intake);
     one!(packets, transmit, fill_engine, recall_port, tally, resets);
+    one!(preemption);
     each!(rx_loads, tx_loads, rx, tx);
     all
 }

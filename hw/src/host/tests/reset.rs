@@ -28,6 +28,13 @@ fn sessions_are_searched_for_when_both_halves_rest() {
     steps(&mut dut, 5);
     assert_eq!(dut.peek("sweep$valid"), 0, "the RX half does not rest");
     dut.poke("rx_cleared$1", 1);
+    steps(&mut dut, 5);
+    assert_eq!(
+        dut.peek("sweep$valid"),
+        0,
+        "the preemption line is not back"
+    );
+    dut.poke("preemption_cleared$1", 1);
     steps(&mut dut, 1);
     assert_eq!(dut.peek("sweep$valid"), 0);
     steps(&mut dut, 1);
@@ -77,7 +84,7 @@ fn an_endpoint_with_a_call_gives_everything_back() {
     card.dut.poke("reset_start$valid", 0);
     // A load that was under way is answered, and its line taken back once more.
     card.load(1, LineRole::RxControl(One), 3);
-    let lines = 2 * (2 + card.shape.overflow_lines());
+    let lines = 2 * (2 + card.shape.overflow_lines()) + 1;
     let mut recalls = 0;
     let mut swept = false;
     for _ in 0..400 {

@@ -383,6 +383,8 @@ impl Rig {
             let retire = if self.rng.random_ratio(1, 5) { 3 } else { 0 };
             self.dut.poke_field("settings", "block_time_cycles", block);
             self.dut.poke_field("settings", "worker_retire", retire);
+            let preempt = if self.rng.random_ratio(1, 8) { 3 } else { 0 };
+            self.dut.poke_field("settings", "worker_preempt", preempt);
         }
         self.drive_load();
         let assignment = self.drive_assignment(traffic);
