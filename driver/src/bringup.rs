@@ -71,6 +71,17 @@ pub enum BringUpError {
         /// The endpoint.
         endpoint: usize,
     },
+    /// A worker keeps its core.
+    #[error(
+        "the worker of endpoint {endpoint} has not yielded after {reads} reads: it is still in a \
+         handler, or it does not use its preemption line"
+    )]
+    NotYielded {
+        /// The endpoint.
+        endpoint: usize,
+        /// Reads of the register.
+        reads: usize,
+    },
     /// Only workers are enabled one by one.
     #[error("endpoint {endpoint} is not a worker's")]
     NotAWorker {
@@ -180,6 +191,7 @@ pub async fn bring_up(
     tables.install(card, services).await?;
 
     write_checked(card, "raw_worker", settings.raw_workers.into()).await?;
+    write_checked(card, "preempt", 0).await?;
     write_checked(card, "worker_enable", (1 << config.workers()) - 1).await?;
     let control = bits::control::ENABLE.set(0, 1);
     let control = bits::control::PROMISCUOUS.set(control, settings.promiscuous.into());
@@ -202,9 +214,9 @@ pub async fn stop(card: &impl Registers) -> Result<(), BringUpError> {
 ///
 /// The core must run nothing of the worker any more, and its stores must be done.
 pub async fn reset_endpoint(card: &impl Registers, endpoint: usize) -> Result<(), BringUpError> {
-    if let Some(worker) = endpoint.checked_sub(1) {
+    if let Ok(mask) = worker_mask(endpoint) {
         let enabled = card.read32(address::WORKER_ENABLE).await?;
-        write_checked(card, "worker_enable", enabled & !(1 << worker)).await?;
+        write_checked(card, "worker_enable", enabled & !mask).await?;
     }
     let mask = 1 << endpoint;
     card.write32(address::ENDPOINT_RESET, mask).await?;
@@ -216,13 +228,45 @@ pub async fn reset_endpoint(card: &impl Registers, endpoint: usize) -> Result<()
     Err(BringUpError::Reset { endpoint })
 }
 
+/// Asks the worker of an endpoint for its core and waits until it has yielded, for as many `reads` of
+/// the register as its handlers may take. Then it begins nothing until [`allow`]. A worker that has
+/// not yielded stays asked: wait once more, allow it to go on, or kill it and reset its endpoint.
+///
+/// Only a worker whose [`Mode`] has preemption on says when it is BUSY; any other seems to yield at once.
+pub async fn preempt(
+    card: &impl Registers,
+    endpoint: usize,
+    reads: usize,
+) -> Result<(), BringUpError> {
+    let mask = worker_mask(endpoint)?;
+    let asked = card.read32(address::PREEMPT).await?;
+    write_checked(card, "preempt", asked | mask).await?;
+    for _ in 0..reads {
+        if card.read32(address::YIELDED).await? & mask != 0 {
+            return Ok(());
+        }
+    }
+    Err(BringUpError::NotYielded { endpoint, reads })
+}
+
+/// Gives the worker of an endpoint its core back.
+pub async fn allow(card: &impl Registers, endpoint: usize) -> Result<(), BringUpError> {
+    let mask = worker_mask(endpoint)?;
+    let asked = card.read32(address::PREEMPT).await?;
+    write_checked(card, "preempt", asked & !mask).await
+}
+
+/// The bit of a worker endpoint in the registers that have one for each worker.
+fn worker_mask(endpoint: usize) -> Result<u32, BringUpError> {
+    let worker = endpoint.checked_sub(1);
+    Ok(1 << worker.ok_or(BringUpError::NotAWorker { endpoint })?)
+}
+
 /// Lets a worker endpoint be given calls, after its reset.
 pub async fn enable_worker(card: &impl Registers, endpoint: usize) -> Result<(), BringUpError> {
-    let worker = endpoint
-        .checked_sub(1)
-        .ok_or(BringUpError::NotAWorker { endpoint })?;
+    let mask = worker_mask(endpoint)?;
     let enabled = card.read32(address::WORKER_ENABLE).await?;
-    write_checked(card, "worker_enable", enabled | 1 << worker).await
+    write_checked(card, "worker_enable", enabled | mask).await
 }
 
 async fn write_checked(

@@ -37,6 +37,15 @@ pub enum LinesError {
         /// Bytes of a line.
         line_bytes: usize,
     },
+    /// An atomic operation where no cache holds lines.
+    #[error(
+        "{line} cannot be changed in one atomic operation: this interconnect does not cache the \
+         card's lines; run workers without preemption"
+    )]
+    NotCached {
+        /// The line.
+        line: LineAddress,
+    },
     /// The card, or the simulation of it, is gone.
     #[error("the card is gone: {reason}")]
     Gone {
@@ -76,6 +85,16 @@ pub trait Lines {
         offset: usize,
         data: &[u8],
     ) -> impl Future<Output = Result<(), LinesError>>;
+
+    /// In one atomic operation, after all earlier stores and before every later operation: the first
+    /// [`STORE_BYTES`] of `line`, as a little-endian number, become `new` if they are `expected`. Returns
+    /// what they were. Fetches the line for writing where it is not held so.
+    fn compare_exchange(
+        &self,
+        line: LineAddress,
+        expected: u64,
+        new: u64,
+    ) -> impl Future<Output = Result<u64, LinesError>>;
 
     /// Cleans and invalidates `line`: what was stored into it goes to the card now.
     fn write_back(&self, line: LineAddress) -> impl Future<Output = Result<(), LinesError>>;

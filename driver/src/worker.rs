@@ -8,7 +8,7 @@ use lauberhorn_coherence::Placement;
 use lauberhorn_interface::line::{RxHeader, RxKind, TxKind};
 
 use crate::endpoint::tx::TxMessage;
-use crate::endpoint::{EndpointError, Mode, RxEndpoint, RxEvent, TxEndpoint};
+use crate::endpoint::{EndpointError, Mode, PreemptionLine, RxEndpoint, RxEvent, TxEndpoint};
 use crate::lines::Lines;
 use crate::service::{AcceptError, Outcome, Request, Serve};
 
@@ -57,6 +57,8 @@ pub enum Step {
     Served(Outcome),
     /// No call came within the block time.
     Idle,
+    /// The scheduler has the core: nothing was begun.
+    Preempted,
     /// The card wants the core back.
     Retired,
 }
@@ -66,6 +68,7 @@ pub enum Step {
 pub struct Worker<L, O = ()> {
     lines: L,
     observer: O,
+    preemption: Option<PreemptionLine>,
     rx: RxEndpoint,
     tx: TxEndpoint,
     results: Vec<u8>,
@@ -84,10 +87,15 @@ impl<L: Lines, O: Observer> Worker<L, O> {
         mode: Mode,
     ) -> Result<Self, EndpointError> {
         let tx = TxEndpoint::new(layout, endpoint, mode.tx)?;
+        let preemption = match mode.preemption {
+            true => Some(PreemptionLine::new(layout, endpoint)?),
+            false => None,
+        };
         let in_mtu = mtu_bytes.saturating_sub(REPLY_OVERHEAD_BYTES);
         Ok(Self {
             lines,
             observer,
+            preemption,
             rx: RxEndpoint::new(layout, endpoint, mode)?,
             results: Vec::new(),
             results_limit_bytes: tx.limit_bytes(TxKind::Reply).min(in_mtu),
@@ -101,7 +109,8 @@ impl<L: Lines, O: Observer> Worker<L, O> {
         self.stats
     }
 
-    /// Serves calls until the card wants the core back, or `go_on` says no after a call or a wait.
+    /// Serves calls until the card wants the core back, or `go_on` says no after a call, a wait or an
+    /// attempt to begin while the scheduler has the core.
     pub async fn run(
         &mut self,
         services: &impl Serve,
@@ -117,6 +126,19 @@ impl<L: Lines, O: Observer> Worker<L, O> {
 
     /// Waits once, and serves the call if there is one.
     pub async fn step(&mut self, services: &impl Serve) -> Result<Step, EndpointError> {
+        if let Some(line) = &self.preemption {
+            if !line.begin(&self.lines).await? {
+                return Ok(Step::Preempted);
+            }
+        }
+        let step = self.receive(services).await?;
+        if let Some(line) = &self.preemption {
+            line.end(&self.lines).await?;
+        }
+        Ok(step)
+    }
+
+    async fn receive(&mut self, services: &impl Serve) -> Result<Step, EndpointError> {
         self.tx.prepare(&self.lines);
         match self.rx.receive(&self.lines).await? {
             RxEvent::Message(header) => self.serve(services, &header).await.map(Step::Served),

@@ -1,7 +1,7 @@
 //! # Lines and registers of a mapped region
 //! For a BAR: the processor does not cache it. A load is a read that the card may answer late, a
 //! store goes out at once or when the write-combining buffer empties, and there is nothing to
-//! recall. A read returns after the writes before it have reached the card, so the load that ends a
+//! recall, and no atomic operation. A read returns after the writes before it have reached the card, so the load that ends a
 //! message also delivers it.
 //!
 //! A device that has gone away reads as all ones. A register or line that does is believed only if
@@ -179,6 +179,11 @@ impl Lines for MappedLines {
             written.ok_or(outside.clone())?;
         }
         Ok(())
+    }
+
+    async fn compare_exchange(&self, line: LineAddress, _: u64, _: u64) -> Result<u64, LinesError> {
+        self.start(line)?;
+        Err(LinesError::NotCached { line })
     }
 
     async fn write_back(&self, _: LineAddress) -> Result<(), LinesError> {

@@ -92,6 +92,25 @@ fn resets_an_endpoint_that_was_disabled_and_waits_for_its_end() {
 }
 
 #[test]
+fn asks_a_worker_for_its_core_and_gives_it_back() {
+    let registers = MockRegisters::new(&NicConfig::eci());
+    run(bring_up(&registers, &settings(), &Services::new(1))).unwrap();
+    registers.stick("yielded", 0b0010);
+    run(preempt(&registers, 2, 1)).unwrap();
+    let error = run(preempt(&registers, 4, 7)).unwrap_err();
+    let (endpoint, reads) = (4, 7);
+    assert_eq!(error, BringUpError::NotYielded { endpoint, reads });
+    assert_eq!(registers.value("preempt"), 0b1010);
+    run(allow(&registers, 2)).unwrap();
+    assert_eq!(registers.value("preempt"), 0b1000);
+    for outcome in [run(preempt(&registers, 0, 1)), run(allow(&registers, 0))] {
+        assert_eq!(outcome, Err(BringUpError::NotAWorker { endpoint: 0 }));
+    }
+    run(bring_up(&registers, &settings(), &Services::new(1))).unwrap();
+    assert_eq!(registers.value("preempt"), 0);
+}
+
+#[test]
 fn refuses_a_device_that_is_not_a_card_and_leaves_it_alone() {
     let registers = MockRegisters::new(&NicConfig::eci());
     registers.stick("id", 0x8086_1234);
@@ -132,6 +151,7 @@ fn notices_registers_that_do_not_hold() {
     for name in [
         "control",
         "raw_worker",
+        "preempt",
         "worker_enable",
         "own_mac_lo",
         "own_mac_hi",

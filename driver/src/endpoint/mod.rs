@@ -1,7 +1,7 @@
 //! # Endpoints: the driver's half of the line protocol
 //! An endpoint is a pair of control lines per direction and the overflow lines behind them.
-//! [`rx`] loads the line whose turn it is and gets a call, [`tx`] stores a reply. Both are plain
-//! state machines over [`Lines`](crate::lines::Lines), the same on every back end.
+//! [`rx`] loads the line whose turn it is and gets a call, [`tx`] stores a reply; on the line of
+//! [`preempt`] a worker and the scheduler agree who has the core. All are plain state machines over [`Lines`](crate::lines::Lines), the same on every back end.
 
 use lauberhorn_coherence::{LineAddress, LineRole, Parity, Placement};
 use lauberhorn_interface::line::HeaderError;
@@ -9,9 +9,11 @@ use thiserror::Error;
 
 use crate::lines::LinesError;
 
+pub mod preempt;
 pub mod rx;
 pub mod tx;
 
+pub use preempt::PreemptionLine;
 pub use rx::{Acknowledge, RxEndpoint, RxEvent, RxMode};
 pub use tx::{TxEndpoint, TxMode};
 
@@ -24,6 +26,9 @@ pub struct Mode {
     pub acknowledge: Acknowledge,
     /// What is sent.
     pub tx: TxMode,
+    /// The worker says on its preemption line when it begins and ends, so that the kernel may take its
+    /// core in between. Needs an interconnect that caches the card's lines.
+    pub preemption: bool,
 }
 
 impl Mode {
@@ -32,12 +37,14 @@ impl Mode {
         rx: RxMode::Overlapped,
         acknowledge: Acknowledge::Load,
         tx: TxMode::Recall,
+        preemption: false,
     };
     /// What is sent is written back; overflow lines are loaded together.
     pub const EAGER: Self = Self {
         rx: RxMode::Overlapped,
         acknowledge: Acknowledge::Load,
         tx: TxMode::Eager,
+        preemption: false,
     };
     /// As [`EAGER`](Self::EAGER), and what is received is acknowledged by a store: the host may
     /// load any line at any time without being told to.
@@ -50,7 +57,17 @@ impl Mode {
         rx: RxMode::Serial,
         acknowledge: Acknowledge::Load,
         tx: TxMode::Recall,
+        preemption: false,
     };
+
+    /// The same, with the preemption line.
+    #[must_use]
+    pub const fn preemptible(self) -> Self {
+        Self {
+            preemption: true,
+            ..self
+        }
+    }
 }
 
 /// Why an endpoint operation failed.
@@ -112,6 +129,15 @@ pub enum EndpointError {
          or it was not reset before this worker started"
     )]
     Contended {
+        /// The endpoint.
+        endpoint: usize,
+    },
+    /// The preemption line says that a worker is between beginning and end, and this one is not.
+    #[error(
+        "endpoint {endpoint}: its preemption line is BUSY before the worker has begun: another \
+         worker runs on it, or it was not reset before this one started"
+    )]
+    Busy {
         /// The endpoint.
         endpoint: usize,
     },

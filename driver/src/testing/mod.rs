@@ -14,7 +14,7 @@ use std::task::{Context, Poll, Waker};
 
 use lauberhorn_coherence::{EndpointLayout, LineAddress, LineRole, Parity};
 use lauberhorn_interface::NicConfig;
-use lauberhorn_interface::line::{HEADER_BYTES, RxHeader, RxKind, TxHeader};
+use lauberhorn_interface::line::{HEADER_BYTES, PreemptWord, RxHeader, RxKind, TxHeader};
 
 use crate::lines::{Lines, LinesError, STORE_BYTES};
 
@@ -85,6 +85,8 @@ pub struct Card {
     pub acknowledged: usize,
     /// Loads for writing that the driver waited for.
     pub exclusive_loads: usize,
+    /// What the card says on the preemption line.
+    pub word: PreemptWord,
     /// The card is gone: every load fails.
     pub gone: bool,
 }
@@ -178,7 +180,9 @@ impl Card {
             LineRole::TxControl(Parity::One) if self.eager => panic!("T1 is not used"),
             LineRole::TxControl(parity) if parity != self.tx => self.recall_message(line),
             LineRole::TxControl(_) | LineRole::TxOverflow(_) => self.fill(line, true, Vec::new()),
-            LineRole::Preemption => panic!("nobody loads the preemption line"),
+            LineRole::Preemption => {
+                self.fill(line, true, u64::from(self.word).to_le_bytes().to_vec());
+            }
         }
         true
     }
@@ -193,7 +197,28 @@ impl Card {
         self.fill(line, true, Vec::new());
     }
 
+    /// The scheduler wants the core, or gives it back.
+    pub fn set_ready(&mut self, ready: bool) {
+        self.word.ready = ready;
+        let line = self.line(LineRole::Preemption);
+        if let Some(cached) = self.cache.remove(&line) {
+            self.take_word(&cached);
+        }
+    }
+
+    fn take_word(&mut self, cached: &Cached) {
+        let bytes = cached.data[..STORE_BYTES].try_into().expect("a line");
+        let word = PreemptWord::from(u64::from_le_bytes(bytes));
+        if cached.dirty {
+            self.word.busy = word.busy;
+        }
+    }
+
     fn give_back(&mut self, line: LineAddress) {
+        if self.role(line) == LineRole::Preemption {
+            let cached = self.cache.remove(&line).expect("a line that is held");
+            return self.take_word(&cached);
+        }
         assert!(self.eager, "recall mode writes nothing back, but {line}");
         let cached = self.cache.remove(&line).expect("a line that is held");
         assert!(cached.dirty, "{line} was written");
@@ -260,6 +285,10 @@ impl MockCard {
             hits: 0,
             acknowledged: 0,
             exclusive_loads: 0,
+            word: PreemptWord {
+                ready: true,
+                busy: false,
+            },
             gone: false,
         })))
     }
@@ -361,6 +390,27 @@ impl Lines for MockCard {
             cached.dirty = true;
         });
         Ok(())
+    }
+
+    async fn compare_exchange(
+        &self,
+        line: LineAddress,
+        expected: u64,
+        new: u64,
+    ) -> Result<u64, LinesError> {
+        self.count_hit(line);
+        self.hold_exclusive(line).await?;
+        Ok(self.with(|card| {
+            card.unfenced_stores = false;
+            let cached = card.cache.get_mut(&line).expect("just filled");
+            let word = &mut cached.data[..STORE_BYTES];
+            let found = u64::from_le_bytes((&*word).try_into().expect("a word"));
+            if found == expected {
+                word.copy_from_slice(&new.to_le_bytes());
+                cached.dirty = true;
+            }
+            found
+        }))
     }
 
     async fn write_back(&self, line: LineAddress) -> Result<(), LinesError> {

@@ -1,7 +1,8 @@
 use std::cell::RefCell;
 
+use lauberhorn_coherence::LineRole;
 use lauberhorn_interface::NicConfig;
-use lauberhorn_interface::line::SessionHandle;
+use lauberhorn_interface::line::{PreemptWord, SessionHandle};
 
 use super::*;
 use crate::service::Services;
@@ -49,16 +50,12 @@ impl Bench {
     }
 
     fn worker(&self) -> Worker<MockCard> {
-        let layout = self.card.layout();
-        Worker::new(
-            self.card.clone(),
-            (),
-            &layout,
-            ENDPOINT,
-            self.mtu_bytes,
-            Mode::RECALL,
-        )
-        .unwrap()
+        self.worker_with((), Mode::RECALL)
+    }
+
+    fn worker_with<O: Observer>(&self, observer: O, mode: Mode) -> Worker<MockCard, O> {
+        let (card, layout) = (self.card.clone(), self.card.layout());
+        Worker::new(card, observer, &layout, ENDPOINT, self.mtu_bytes, mode).unwrap()
     }
 
     fn call(&self, program: u32, procedure: u32, index: u16, arguments: &[u8]) {
@@ -167,31 +164,25 @@ fn results_up_to_the_mtu_are_sent_and_no_longer_ones() {
     assert_eq!(bench.sent(), expected);
 }
 
+/// The stages seen, and whether the worker may go on.
+struct Log(RefCell<Vec<(Stage, u16)>>, RefCell<bool>);
+
+impl Observer for &Log {
+    async fn at(&self, stage: Stage, call: &RxHeader) {
+        self.0.borrow_mut().push((stage, call.session.index));
+        std::future::poll_fn(|_| match *self.1.borrow() {
+            true => std::task::Poll::Ready(()),
+            false => std::task::Poll::Pending,
+        })
+        .await;
+    }
+}
+
 #[test]
 fn observer_sees_the_stages_of_each_call_and_may_wait() {
-    struct Log(RefCell<Vec<(Stage, u16)>>, RefCell<bool>);
-    impl Observer for &Log {
-        async fn at(&self, stage: Stage, call: &RxHeader) {
-            self.0.borrow_mut().push((stage, call.session.index));
-            std::future::poll_fn(|_| match *self.1.borrow() {
-                true => std::task::Poll::Ready(()),
-                false => std::task::Poll::Pending,
-            })
-            .await;
-        }
-    }
     let bench = Bench::new();
     let log = Log(RefCell::default(), RefCell::new(false));
-    let (layout, mtu) = (bench.card.layout(), bench.mtu_bytes);
-    let mut worker = Worker::new(
-        bench.card.clone(),
-        &log,
-        &layout,
-        ENDPOINT,
-        mtu,
-        Mode::RECALL,
-    )
-    .unwrap();
+    let mut worker = bench.worker_with(&log, Mode::RECALL);
     bench.call(echo::PROGRAM, echo::NULL, 6, &[]);
     let mut step = Task::new(worker.step(&bench.services));
     assert_eq!(step.poll(), None);
@@ -220,4 +211,70 @@ fn refuses_a_frame() {
             kind: "FRAME"
         }
     );
+}
+
+#[test]
+fn begins_nothing_while_the_scheduler_has_the_core() {
+    let bench = Bench::new();
+    let mut worker = bench.worker_with((), Mode::RECALL.preemptible());
+    bench.call(echo::PROGRAM, echo::NULL, 1, &[]);
+    bench.call(echo::PROGRAM, echo::NULL, 2, &[]);
+    let served = Ok(Step::Served(Outcome::Reply));
+    assert_eq!(run(worker.step(&bench.services)), served);
+    bench.card.with(|card| card.set_ready(false));
+    let before = bench.card.get().fills.len();
+    let mut attempts = 0;
+    let go_on = |_: &WorkerStats| {
+        attempts += 1;
+        attempts < 5
+    };
+    run(worker.run(&bench.services, go_on)).unwrap();
+    let fills = bench.card.get().fills[before..].to_vec();
+    assert_eq!(fills, [LineRole::Preemption], "it waits in its cache");
+    bench.card.with(|card| card.set_ready(true));
+    assert_eq!(run(worker.step(&bench.services)), served);
+    assert_eq!(bench.sent().len(), 2);
+}
+
+#[test]
+fn the_preemption_line_stays_in_the_cache_while_nobody_wants_the_core() {
+    let bench = Bench::new();
+    let mut worker = bench.worker_with((), Mode::RECALL.preemptible());
+    for index in 0..5 {
+        bench.call(echo::PROGRAM, echo::NULL, index, &[]);
+        run(worker.step(&bench.services)).unwrap();
+    }
+    let card = bench.card.get();
+    let loads = card
+        .fills
+        .iter()
+        .filter(|role| **role == LineRole::Preemption);
+    assert_eq!(loads.count(), 1);
+}
+
+#[test]
+fn a_worker_that_is_asked_in_a_handler_ends_its_call_and_gives_the_line_back() {
+    let bench = Bench::new();
+    let log = Log(RefCell::default(), RefCell::new(false));
+    let mut worker = bench.worker_with(&log, Mode::RECALL.preemptible());
+    bench.call(echo::PROGRAM, echo::NULL, 6, &[]);
+    let mut step = Task::new(worker.step(&bench.services));
+    assert_eq!(step.poll(), None);
+    bench.card.with(|card| card.set_ready(false));
+    let word = |ready, busy| PreemptWord { ready, busy };
+    assert_eq!(bench.card.get().word, word(false, true));
+    *log.1.borrow_mut() = true;
+    assert_eq!(step.poll(), Some(Ok(Step::Served(Outcome::Reply))));
+    drop(step);
+    assert_eq!(bench.card.get().word, word(false, false));
+    assert_eq!(run(worker.step(&bench.services)), Ok(Step::Preempted));
+}
+
+#[test]
+fn refuses_a_preemption_line_that_another_worker_left_busy() {
+    let bench = Bench::new();
+    bench.card.with(|card| card.word.busy = true);
+    let mut worker = bench.worker_with((), Mode::RECALL.preemptible());
+    let error = run(worker.step(&bench.services)).unwrap_err();
+    assert_eq!(error, EndpointError::Busy { endpoint: ENDPOINT });
 }

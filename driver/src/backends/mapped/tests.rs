@@ -10,7 +10,9 @@ use lauberhorn_interface::line::{RxHeader, RxKind, SessionHandle, TxHeader, TxKi
 
 use super::*;
 use crate::endpoint::tx::TxMessage;
-use crate::endpoint::{Mode, RxEndpoint, RxEvent, TxEndpoint, TxMode};
+use crate::endpoint::{
+    EndpointError, Mode, PreemptionLine, RxEndpoint, RxEvent, TxEndpoint, TxMode,
+};
 use crate::lines::block_on_ready;
 use crate::testing::{image, pattern};
 
@@ -217,4 +219,21 @@ fn all_ones_mean_gone_only_if_the_id_register_agrees() {
     assert!(matches!(error, RegistersError::Gone { .. }), "{error}");
     let error = run(lines.load(line, &mut data)).unwrap_err();
     assert!(matches!(error, LinesError::Gone { .. }), "{error}");
+}
+
+#[test]
+fn refuses_what_needs_a_cache() {
+    let bench = bench();
+    let line = PreemptionLine::new(&bench.layout, 1).unwrap();
+    let error = run(line.begin(&bench.lines)).unwrap_err();
+    let source = LinesError::NotCached {
+        line: bench.layout.address(1, LineRole::Preemption).unwrap(),
+    };
+    assert_eq!(
+        error,
+        EndpointError::Lines {
+            endpoint: 1,
+            source
+        }
+    );
 }
