@@ -1,7 +1,7 @@
 //! # Conformance
-//! A short run of the Verilated card that meets as many pairs of state and message of the lines'
-//! homes as a host with the driver's software can bring about. The monitor compares every message
-//! with what the homes would have done; what it met is the result.
+//! A short run of the Verilated card, some of whose workers are killed or asked for their core, that meets
+//! as many pairs of state and message of the lines' homes as a host with the driver's software can bring
+//! about. The monitor compares every message with what the homes would have done; what it met is the result.
 
 use lauberhorn_coherence::InterconnectProfile;
 use lauberhorn_coherence::conform::Coverage;
@@ -29,14 +29,17 @@ const ARGUMENT_BYTES: usize = 1400;
 const GROUP_CALLS: u32 = 8;
 /// Calls between two kills.
 const KILL_EVERY: u32 = 32;
+/// A worker that is asked for its core, every other group; and reads of the register while it yields.
+const ASKED: usize = 2;
+const YIELD_READS: usize = 10_000;
 const LIMIT_CYCLES: u64 = 1_000_000;
 const WRITE_LIMIT_CYCLES: u64 = 10_000;
 
 /// The systems of [`run`].
 const SYSTEMS: [Way; 3] = [
-    direct(InterconnectProfile::ECI, Mode::RECALL),
-    direct(InterconnectProfile::CXL, Mode::EAGER),
-    direct(InterconnectProfile::ECI, Mode::CONSUME),
+    direct(InterconnectProfile::ECI, Mode::RECALL.preemptible()),
+    direct(InterconnectProfile::CXL, Mode::EAGER.preemptible()),
+    direct(InterconnectProfile::ECI, Mode::CONSUME.preemptible()),
 ];
 
 const fn direct(profile: InterconnectProfile, mode: Mode) -> Way {
@@ -60,7 +63,8 @@ pub fn run(seed: Seed, calls: u32) -> Result<Coverage, StandError> {
 }
 
 /// Runs `calls` calls through a system, while caches evict and channels stall at random, and cores
-/// prefetch where that is safe; now and then a worker is killed and replaced. Then the workers retire.
+/// prefetch where that is safe; now and then a worker is killed and replaced, and one is asked for its core
+/// where it may be. Then the workers retire.
 ///
 /// # Errors
 /// As of [`run`].
@@ -84,6 +88,12 @@ pub fn run_in(way: Way, seed: Seed, calls: u32) -> Result<Coverage, StandError> 
             running.system.run_until("a while", LIMIT_CYCLES, soon)?;
             running.kill_worker(1)?;
             running.replace_worker(1)?;
+        }
+        if way.mode.preemption {
+            match first / GROUP_CALLS % 2 {
+                0 => running.preempt_worker(ASKED, YIELD_READS)?,
+                _ => running.allow_worker(ASKED)?,
+            }
         }
         running.finish_calls(LIMIT_CYCLES)?;
         // Some waits end without a call.

@@ -50,6 +50,7 @@ pub struct SimCore {
     mailbox: Rc<RefCell<Mailbox>>,
     line_bytes: usize,
     line_count: usize,
+    coherent: bool,
     cost: SoftwareCost,
 }
 
@@ -204,6 +205,26 @@ impl Lines for SimCore {
             .map(|_| ())
     }
 
+    async fn compare_exchange(
+        &self,
+        line: LineAddress,
+        expected: u64,
+        new: u64,
+    ) -> Result<u64, LinesError> {
+        let address = self.check_line(line)?;
+        if !self.coherent {
+            return Err(LinesError::NotCached { line });
+        }
+        let op = CoreOp::CompareExchange {
+            line: address,
+            expected,
+            new,
+        };
+        let found = self.core(op).await?;
+        let word = found[0][..STORE_BYTES].try_into().expect("a word");
+        Ok(u64::from_le_bytes(word))
+    }
+
     async fn write_back(&self, line: LineAddress) -> Result<(), LinesError> {
         let op = CoreOp::WriteBack(self.check_line(line)?);
         self.core(op).await.map(|_| ())
@@ -259,17 +280,24 @@ pub struct Lockstep {
     slots: Vec<Slot>,
     line_bytes: usize,
     line_count: usize,
+    coherent: bool,
     cost: SoftwareCost,
     next_ticket: Ticket,
 }
 
 impl Lockstep {
-    /// No tasks yet.
-    pub fn new(core_count: usize, layout: &EndpointLayout, cost: SoftwareCost) -> Lockstep {
+    /// No tasks yet; cores that are `coherent` cache the card's lines.
+    pub fn new(
+        core_count: usize,
+        layout: &EndpointLayout,
+        coherent: bool,
+        cost: SoftwareCost,
+    ) -> Lockstep {
         Lockstep {
             slots: (0..core_count).map(|_| Slot::default()).collect(),
             line_bytes: layout.line_bytes(),
             line_count: layout.aperture_lines(),
+            coherent,
             cost,
             next_ticket: 0,
         }
@@ -290,6 +318,7 @@ impl Lockstep {
             mailbox: slot.mailbox.clone(),
             line_bytes: self.line_bytes,
             line_count: self.line_count,
+            coherent: self.coherent,
             cost: self.cost,
         };
         slot.task = Some(Box::pin(task(core)));

@@ -236,6 +236,10 @@ impl Monitor {
                     self.replay.reset(endpoint);
                 }
             }
+        } else if register == address::PREEMPT {
+            for worker in 1..self.layout.endpoints() {
+                self.replay.ask(worker, value >> (worker - 1) & 1 == 1);
+            }
         }
     }
 

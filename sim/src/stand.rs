@@ -8,7 +8,9 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use lauberhorn_coherence::{EndpointLayout, InterconnectProfile};
-use lauberhorn_driver::bringup::{BringUpError, Settings, bring_up, enable_worker, reset_endpoint};
+use lauberhorn_driver::bringup::{
+    BringUpError, Settings, allow, bring_up, enable_worker, preempt, reset_endpoint,
+};
 use lauberhorn_driver::bypass::BYPASS_ENDPOINT;
 use lauberhorn_driver::endpoint::Mode;
 use lauberhorn_driver::lines::{Registers, RegistersError};
@@ -35,6 +37,8 @@ use crate::wire::{Pacing, RxSource, TxSink};
 const BRING_UP_LIMIT_CYCLES: u64 = 200_000;
 /// So long after the last forbidden transaction started, the bus has its answer.
 const BUS_CALM_CYCLES: u64 = 6_000;
+/// Cycles that a worker may take to yield.
+const PREEMPT_LIMIT_CYCLES: u64 = 200_000;
 /// Network prefix of the in-process stack.
 const PREFIX_BITS: u8 = 24;
 
@@ -295,6 +299,34 @@ impl Running {
                 enable_worker(&core, endpoint).await
             })??;
         Ok(())
+    }
+
+    /// Asks a worker for its core and waits until it has yielded, at most for `reads` of the register.
+    ///
+    /// # Errors
+    /// When the run fails or the worker keeps the core.
+    pub fn preempt_worker(&mut self, endpoint: usize, reads: usize) -> Result<(), StandError> {
+        let what = "a worker that yields";
+        let asked = self
+            .system
+            .control(what, PREEMPT_LIMIT_CYCLES, move |core| async move {
+                preempt(&core, endpoint, reads).await
+            })?;
+        Ok(asked?)
+    }
+
+    /// Gives a worker its core back.
+    ///
+    /// # Errors
+    /// When the run fails.
+    pub fn allow_worker(&mut self, endpoint: usize) -> Result<(), StandError> {
+        let what = "a worker that goes on";
+        let allowed = self
+            .system
+            .control(what, PREEMPT_LIMIT_CYCLES, move |core| async move {
+                allow(&core, endpoint).await
+            })?;
+        Ok(allowed?)
     }
 
     /// One cycle.

@@ -50,6 +50,16 @@ impl Way {
         PROFILES.into_iter().flat_map(with_and_without).flatten()
     }
 
+    /// The same, with the preemption line where the interconnect allows it.
+    #[must_use]
+    pub fn preemptible(self) -> Way {
+        let mode = match self.profile.coherent {
+            true => self.mode.preemptible(),
+            false => self.mode,
+        };
+        Way { mode, ..self }
+    }
+
     /// A stand on which hosts stall, evict and prefetch at random all the time, and the bus does what it
     /// may and what it may not.
     pub fn stand(&self, root: Seed) -> Stand {
@@ -68,9 +78,18 @@ impl Way {
 
 impl fmt::Display for Way {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let named = MODES.iter().find(|(_, mode)| *mode == self.mode);
+        let plain = Mode {
+            preemption: false,
+            ..self.mode
+        };
+        let named = MODES.iter().find(|(_, mode)| *mode == plain);
         let mode = named.map_or("other", |(name, _)| name);
+        let preemption = if self.mode.preemption {
+            ", preemption"
+        } else {
+            ""
+        };
         let adapter = if self.adapter { ", adapter" } else { "" };
-        write!(f, "{}, {mode}{adapter}", self.profile.name)
+        write!(f, "{}, {mode}{preemption}{adapter}", self.profile.name)
     }
 }

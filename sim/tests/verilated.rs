@@ -19,6 +19,8 @@ mod lifecycle;
 mod loopback;
 #[path = "verilated/model.rs"]
 mod model;
+#[path = "verilated/preempt.rs"]
+mod preempt;
 #[path = "verilated/services.rs"]
 mod services;
 #[path = "verilated/speed.rs"]

@@ -60,6 +60,16 @@ pub enum CoreOp {
         /// What to store.
         data: Vec<u8>,
     },
+    /// In one atomic operation, after all earlier stores: the first word of a line becomes `new` if it
+    /// is `expected`. Returns the line as it was. Of coherent cores only.
+    CompareExchange {
+        /// Line index.
+        line: u32,
+        /// What the word must be.
+        expected: u64,
+        /// What it becomes.
+        new: u64,
+    },
     /// Clean and invalidate a line.
     WriteBack(u32),
     /// Wait until earlier stores are performed.
@@ -87,7 +97,7 @@ struct CachedLine {
 struct Running {
     op: CoreOp,
     start_cycle: u64,
-    /// Loads: what has arrived, and for each line whether its request left (PCIe).
+    /// Loads: what has arrived, and for each line whether its request left (PCIe, atomic operations).
     captured: Vec<Option<LineBytes>>,
     requested: Vec<bool>,
     complete_cycle: u64,
@@ -164,7 +174,7 @@ impl Core {
         );
         let line_count = match &op {
             CoreOp::Load(lines) => lines.len(),
-            CoreOp::LoadExclusive(_) => 1,
+            CoreOp::LoadExclusive(_) | CoreOp::CompareExchange { .. } => 1,
             _ => 0,
         };
         self.running = Some(Running {
@@ -275,6 +285,13 @@ impl Core {
         if self.stores.front().is_some_and(|store| store.line == line) {
             self.perform_store(cycle);
         }
+        // So is an atomic operation.
+        if let Some(mut running) = self.running.take() {
+            if running.requested.first() == Some(&true) {
+                self.exchange(&mut running, cycle + self.timing.fill_to_use_cycles);
+            }
+            self.running = Some(running);
+        }
         // A later load of the line sees the stores before it, or waits for them.
         if self.stores.iter().any(|store| store.line == line) {
             return;
@@ -346,6 +363,20 @@ impl Core {
                 });
                 true
             }
+            CoreOp::CompareExchange { line, .. } => {
+                let line = *line;
+                if !self.stores.is_empty() {
+                    return false;
+                }
+                if running.captured[0].is_none() {
+                    self.exchange(running, cycle + self.timing.hit_cycles);
+                }
+                if running.captured[0].is_none() {
+                    let waiting = self.outstanding.iter().any(|load| load.line == line);
+                    running.requested[0] = waiting || self.request(cycle, line, true, link, ids);
+                }
+                running.captured[0].is_some() && cycle >= running.complete_cycle
+            }
             CoreOp::WriteBack(line) => {
                 let line = *line;
                 if self.stores.iter().any(|store| store.line == line) {
@@ -366,6 +397,32 @@ impl Core {
                 true
             }
             CoreOp::Delay(cycles) => cycle >= running.start_cycle + cycles,
+        }
+    }
+
+    /// Performs a running atomic operation if its line may be written.
+    fn exchange(&mut self, running: &mut Running, usable_cycle: u64) {
+        let CoreOp::CompareExchange {
+            line,
+            expected,
+            new,
+        } = running.op
+        else {
+            return;
+        };
+        let cached = self.lines.get_mut(&line);
+        let Some(cached) = cached.filter(|cached| cached.held != Held::Shared) else {
+            return;
+        };
+        if running.captured[0].is_some() {
+            return;
+        }
+        running.captured[0] = Some(*cached.data);
+        running.complete_cycle = usable_cycle;
+        let word = &mut cached.data[..8];
+        if *word == expected.to_le_bytes() {
+            word.copy_from_slice(&new.to_le_bytes());
+            cached.held = Held::Modified;
         }
     }
 
@@ -535,9 +592,11 @@ impl Running {
     }
 
     /// Hands an arrived line to the load that waits for it; a load for writing is not served by
-    /// an earlier prefetch for reading.
+    /// an earlier prefetch for reading, and an atomic operation takes its line by itself.
     fn capture(&mut self, line: u32, may_write: bool, data: &LineBytes, usable_cycle: u64) {
-        if matches!(self.op, CoreOp::LoadExclusive(_)) && !may_write {
+        if matches!(self.op, CoreOp::CompareExchange { .. })
+            || (matches!(self.op, CoreOp::LoadExclusive(_)) && !may_write)
+        {
             return;
         }
         for position in 0..self.captured.len() {

@@ -380,6 +380,59 @@ fn every_core_sees_its_own_stores_under_stalls_and_evictions() {
     }
 }
 
+fn exchange(line: u32, expected: u64, new: u64) -> CoreOp {
+    CoreOp::CompareExchange {
+        line,
+        expected,
+        new,
+    }
+}
+
+#[test]
+fn an_atomic_operation_follows_the_stores_before_it_and_hits_in_the_cache() {
+    let mut bench = Bench::new(config(128, true), Seed(1));
+    bench.run(0, store(3, 0, 5));
+    let stored = bench.run(0, exchange(3, 5, 6));
+    assert_eq!(word(&stored.lines[0], 0), 5);
+    assert_eq!(bench.host.core(0).held(3), Some(Held::Modified));
+    let start = bench.cycle;
+    let missed = bench.run(0, exchange(3, 5, 7));
+    assert_eq!((word(&missed.lines[0], 0), missed.cycle - start), (6, 1));
+}
+
+/// All cores count in one word; what each has added is there in the end.
+#[test]
+fn atomic_operations_of_many_cores_lose_nothing_under_stalls_and_evictions() {
+    let seed = Seed::from_environment();
+    println!("reproduce with {seed}");
+    let mut config = config(64, true);
+    config.stalls = PortStalls::uniform(100);
+    config.eviction_chance_65536 = 3000;
+    let mut bench = Bench::new(config, seed.child("atomic"));
+    let mut seen = [0; 3];
+    let mut added = 0;
+    while added < 300 {
+        for (core_idx, seen) in seen.iter().enumerate() {
+            if !bench.host.core(core_idx).is_busy() {
+                let op = exchange(2, *seen, *seen + 1);
+                bench.host.core_mut(core_idx).submit(op, bench.cycle);
+            }
+        }
+        for event in bench.step() {
+            let expected = seen[event.core_idx];
+            let found = word(&event.reply.lines[0], 0);
+            assert!(found <= added, "{found} of {added}, {seed}");
+            seen[event.core_idx] = found;
+            if found == expected {
+                assert_eq!(found, added, "somebody else has counted, {seed}");
+                added += 1;
+                seen[event.core_idx] += 1;
+            }
+        }
+        assert!(bench.cycle < 1_000_000, "{added} added, {seed}");
+    }
+}
+
 #[test]
 fn profiles_give_the_published_bare_round_trip() {
     use lauberhorn_coherence::InterconnectProfile as Profile;

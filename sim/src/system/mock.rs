@@ -4,8 +4,8 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use lauberhorn_coherence::home::{
-    RxAction, RxContent, RxEvent, RxHome, TxAction, TxContent, TxEvent, TxHome, TxMessage,
-    WaitingLoad,
+    PreemptAction, PreemptEvent, PreemptHome, PreemptWord, RxAction, RxContent, RxEvent, RxHome,
+    TxAction, TxContent, TxEvent, TxHome, TxMessage, WaitingLoad,
 };
 use lauberhorn_coherence::{EndpointLayout, LineAddress, LineRole};
 use lauberhorn_interface::NicConfig;
@@ -13,9 +13,10 @@ use lauberhorn_interface::counters::Counter;
 use lauberhorn_interface::line::{
     AcceptStat, HEADER_BYTES, RxHeader, RxKind, SessionHandle, TxHeader, TxKind,
 };
+use lauberhorn_interface::registers::address;
 
 use super::{CardFailure, NicInputs, NicOutputs, NicPins};
-use crate::csr::CsrPortOut;
+use crate::csr::{CsrPortOut, RegisterAccess};
 use crate::host::{
     BeatData, FillBeat, LineBytes, LinePortOut, MAX_LINE_BYTES, Recall, line_beat, set_line_beat,
 };
@@ -61,6 +62,9 @@ enum Out {
 struct Endpoint {
     rx: RxHome<Image>,
     tx: TxHome<Line>,
+    preempt: PreemptHome,
+    /// Loads of the preemption line; there is one at most.
+    word_load: u8,
     waiting_since: Option<u64>,
 }
 
@@ -94,6 +98,8 @@ impl MockNic {
         let endpoint = || Endpoint {
             rx: RxHome::new(layout.overflow_lines()),
             tx: TxHome::new(layout.overflow_lines()),
+            preempt: PreemptHome::default(),
+            word_load: 0,
             waiting_since: None,
         };
         MockNic {
@@ -309,6 +315,51 @@ impl MockNic {
         }
     }
 
+    fn preempt_event(&mut self, endpoint: usize, event: PreemptEvent) {
+        let (next, actions) = self.endpoints[endpoint].preempt.step(event).unwrap();
+        self.endpoints[endpoint].preempt = next;
+        for action in actions {
+            match action {
+                PreemptAction::Fill(word) => {
+                    let id = self.endpoints[endpoint].word_load;
+                    self.fill(id, true, &u64::from(word).to_le_bytes(), 0);
+                }
+                PreemptAction::Recall => self.recall(endpoint, LineRole::Preemption),
+                PreemptAction::ResetDone => {}
+            }
+        }
+    }
+
+    fn register(&mut self, access: &RegisterAccess) -> u32 {
+        let workers = 1..self.endpoints.len();
+        if let (address::PREEMPT, Some(mask)) = (access.address, access.write) {
+            for worker in workers {
+                let asked = mask >> (worker - 1) & 1 == 1;
+                if asked == self.endpoints[worker].preempt.ready() {
+                    let wish = if asked {
+                        PreemptEvent::Ask
+                    } else {
+                        PreemptEvent::Allow
+                    };
+                    self.preempt_event(worker, wish);
+                }
+            }
+            return 0;
+        }
+        let mask = |bit: &dyn Fn(&PreemptHome) -> bool| {
+            let bits = workers.clone().filter(|e| bit(&self.endpoints[*e].preempt));
+            bits.fold(0, |mask, worker| mask | 1 << (worker - 1))
+        };
+        match access.address {
+            address::PREEMPT => mask(&|home| !home.ready()),
+            address::YIELDED => mask(&PreemptHome::is_yielded),
+            other => {
+                let counter = Counter::ALL.iter().find(|c| c.address() == other);
+                counter.map_or(0, |&counter| self.counter(counter) as u32)
+            }
+        }
+    }
+
     fn take_message(&mut self, message: TxMessage<Line>) {
         let TxMessage::Complete { control, overflow } = message else {
             return self.count(Counter::EndpointIncomplete);
@@ -355,6 +406,17 @@ impl MockNic {
             }
             Line(data, line_bytes)
         });
+        if role == LineRole::Preemption {
+            let word = content.map(|line| {
+                let bytes = line.0[..8].try_into().unwrap();
+                PreemptWord::from(u64::from_le_bytes(bytes))
+            });
+            let event = match ack {
+                true => PreemptEvent::RecallAck(word),
+                false => PreemptEvent::Writeback(word),
+            };
+            return self.preempt_event(endpoint, event);
+        }
         match (role.is_rx(), ack) {
             (true, true) => self.rx_event(endpoint, RxEvent::RecallAck(role)),
             (true, false) => self.rx_event(endpoint, RxEvent::Writeback { line: role, dirty }),
@@ -421,8 +483,7 @@ impl NicPins for MockNic {
             }
         }
         if let Some(access) = &inputs.register {
-            let counter = Counter::ALL.iter().find(|c| c.address() == access.address);
-            let value = counter.map_or(0, |&counter| self.counter(counter) as u32);
+            let value = self.register(access);
             self.responses.push_back(value);
         }
         if let Some(beat) = &inputs.line.writeback {
@@ -443,7 +504,10 @@ impl NicPins for MockNic {
         if let Some(load) = &inputs.line.load {
             let (endpoint, line) = self.layout.locate(LineAddress(load.address)).unwrap();
             let waiting = WaitingLoad { line, id: load.id };
-            if line.is_rx() {
+            if line == LineRole::Preemption {
+                self.endpoints[endpoint].word_load = load.id;
+                self.preempt_event(endpoint, PreemptEvent::Load);
+            } else if line.is_rx() {
                 self.rx_event(endpoint, RxEvent::Load(waiting));
             } else {
                 self.tx_event(endpoint, TxEvent::Load(waiting));

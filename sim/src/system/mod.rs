@@ -168,7 +168,7 @@ impl<N: NicPins> System<N> {
             nic,
             host: Host::new(host, around.seed.child("host")),
             bus: None,
-            lockstep: Lockstep::new(core_count, &around.layout, around.cost),
+            lockstep: Lockstep::new(core_count, &around.layout, host.core.coherent, around.cost),
             csr: CsrMaster::new(),
             source: around.source,
             sink: around.sink,
@@ -203,7 +203,7 @@ impl<N: NicPins> System<N> {
             LineRole::RxOverflow(_) | LineRole::TxOverflow(_) => true,
             LineRole::TxControl(parity) => mode.tx == TxMode::Eager && parity == Parity::Zero,
             LineRole::RxControl(_) => mode.acknowledge == Acknowledge::Store,
-            LineRole::Preemption => false,
+            LineRole::Preemption => mode.preemption,
         };
         let layout = &self.layout;
         let lines = (0..layout.endpoints()).flat_map(|endpoint| {

@@ -4,7 +4,7 @@
 use std::net::Ipv4Addr;
 
 use lauberhorn_coherence::InterconnectProfile;
-use lauberhorn_driver::bringup::Settings;
+use lauberhorn_driver::bringup::{Settings, allow, preempt};
 use lauberhorn_driver::bypass::BYPASS_ENDPOINT;
 use lauberhorn_driver::lines::Registers;
 use lauberhorn_driver::services::{adder, echo, examples};
@@ -47,6 +47,7 @@ struct Options {
     stalls: u16,
     evictions: u32,
     pacing: Pacing,
+    mode: Mode,
     seed: Seed,
     adapter: bool,
 }
@@ -89,7 +90,7 @@ fn system(options: Options) -> (System<MockNic>, channel::ChannelPeer) {
         system.attach_bus(bus);
     }
     let served = Rc::new(RefCell::new(services()));
-    system.spawn_workers(&served, Mode::RECALL, config.workers());
+    system.spawn_workers(&served, options.mode, config.workers());
     let (stack, peer) = channel::pair(64);
     system.spawn_bypass(stack, BYPASS_ENDPOINT, Mode::RECALL);
     (system, peer)
@@ -101,6 +102,7 @@ fn quiet(profile: InterconnectProfile) -> Options {
         stalls: 0,
         evictions: 0,
         pacing: Pacing::hundred_gigabit(CORE_CLOCK_HZ),
+        mode: Mode::RECALL,
         seed: Seed::DEFAULT,
         adapter: false,
     }
@@ -276,6 +278,65 @@ fn a_reply_sent_twice_is_found() {
     );
 }
 
+#[test]
+fn a_worker_that_has_yielded_serves_nothing_until_it_is_allowed() {
+    let root = Seed::from_environment();
+    println!("reproduce with {root}");
+    for profile in [InterconnectProfile::ECI, InterconnectProfile::CXL] {
+        let mut options = quiet(profile);
+        options.mode = Mode::RECALL.preemptible();
+        options.evictions = 500;
+        options.stalls = 40;
+        options.seed = root.child(&format!("yield {}", profile.name));
+        let (mut system, _peer) = system(options);
+        let workers = system.config().workers();
+        let mut away = Vec::new();
+        for round in 0..12 {
+            let endpoint = 1 + round % workers;
+            for xid in 0..8 {
+                let xid = 100 * round as u32 + xid;
+                system.push_frame(echo_call(xid, 8).frame(&ROUTE), false, 0);
+            }
+            let asked = system.control("a yield", 50_000, move |core| async move {
+                preempt(&core, endpoint, 10_000).await
+            });
+            asked.unwrap().unwrap();
+            let from = system.cycle();
+            system.run_until_quiet(4000, 200_000).unwrap();
+            away.push((endpoint, from..system.cycle()));
+            let allowed = system.control("an end", 50_000, move |core| async move {
+                allow(&core, endpoint).await
+            });
+            allowed.unwrap().unwrap();
+        }
+        finish(&mut system);
+        assert_eq!(system.scoreboard().replies(), 96, "{}", profile.name);
+        for times in system.timeline().finished() {
+            let cycles = [Stage::LoadComplete, Stage::HandlerStart, Stage::HandlerEnd];
+            for (endpoint, span) in &away {
+                let inside = |stage| times.cycle(stage).is_some_and(|c| span.contains(&c));
+                let serves = times.endpoint == Some(*endpoint) && cycles.into_iter().any(inside);
+                assert!(
+                    !serves,
+                    "endpoint {endpoint} in {span:?}: {times:?}, {root}"
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn preemption_is_refused_where_lines_are_not_cached() {
+    let mut options = quiet(InterconnectProfile::PCIE);
+    options.mode = Mode::RECALL.preemptible();
+    let (mut system, _peer) = system(options);
+    let error = system.run_until_quiet(4000, 20_000).unwrap_err();
+    assert!(
+        error.to_string().contains("run workers without preemption"),
+        "{error}"
+    );
+}
+
 /// Good calls between hostile frames, under stalls and evictions, on every interconnect: every
 /// frame accounted for, every accepted call answered, nothing leaked.
 #[test]
@@ -295,6 +356,7 @@ fn survives_hostile_traffic_with_everything_accounted_for() {
             stalls,
             evictions,
             pacing,
+            mode: Mode::RECALL,
             seed,
             adapter,
         });

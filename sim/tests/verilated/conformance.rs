@@ -38,6 +38,15 @@ const REACHED: &[Pair] = &[
     ("transmit", "offered", "taken"),
     ("transmit", "idle", "reset"),
     ("transmit", "reset", "clean acknowledgement"),
+    ("preemption", "home", "load"),
+    ("preemption", "held", "ask"),
+    ("preemption", "held", "allow"),
+    ("preemption", "held", "reset"),
+    ("preemption", "held", "dirty writeback"),
+    ("preemption", "recalled", "load"),
+    ("preemption", "recalled", "clean acknowledgement"),
+    ("preemption", "recalled", "dirty acknowledgement"),
+    ("preemption", "reset", "dirty acknowledgement"),
 ];
 
 #[test]
@@ -59,6 +68,7 @@ fn the_seeded_run_reaches_what_can_happen() {
 in_every_way!(every_message_is_possible);
 
 fn every_message_is_possible(way: Way, seed: Seed) {
+    let way = way.preemptible();
     let coverage = run_in(way, seed, CALLS_OF_EACH_WAY).unwrap_or_else(|error| panic!("{error}"));
     for (pair, _) in coverage.pairs() {
         assert!(Coverage::possible().contains(&pair), "{pair:?}");
