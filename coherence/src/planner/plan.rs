@@ -34,7 +34,7 @@ const IDLE: LineRole = LineRole::TxControl(Parity::One);
 
 /// A line of the card with its slice as lowest bit; also the way back.
 pub const fn slice_name(line: u32) -> u32 {
-    line ^ (line >> OFFSET_BITS).count_ones() % 2
+    line ^ ((line >> OFFSET_BITS).count_ones() % 2)
 }
 
 /// The colours of R0, R1 and T0 of each endpoint, and log2 of how many the others share.

@@ -3,7 +3,7 @@
 //! interrupted. The worker changes its bit in an atomic operation on the line that it holds, so that
 //! it cannot miss the card's; as long as nobody wants the core both hit in its cache.
 
-use lauberhorn_coherence::{EndpointLayout, LineAddress, LineRole};
+use lauberhorn_coherence::{LineAddress, LineRole, Placement};
 use lauberhorn_interface::line::PreemptWord;
 
 use super::EndpointError;
@@ -18,7 +18,7 @@ pub struct PreemptionLine {
 
 impl PreemptionLine {
     /// The preemption line of `endpoint`.
-    pub fn new(layout: &EndpointLayout, endpoint: usize) -> Result<Self, EndpointError> {
+    pub fn new(layout: &dyn Placement, endpoint: usize) -> Result<Self, EndpointError> {
         let line = layout.address(endpoint, LineRole::Preemption);
         let line = line.ok_or(EndpointError::NoEndpoint {
             endpoint,

@@ -1,3 +1,4 @@
+use lauberhorn_coherence::EndpointLayout;
 use lauberhorn_interface::NicConfig;
 use lauberhorn_interface::line::{RxHeader, RxKind, SessionHandle, TxKind};
 

@@ -4,7 +4,7 @@ use std::fs::File;
 use std::os::unix::fs::FileExt;
 use std::sync::atomic::AtomicUsize;
 
-use lauberhorn_coherence::{LineRole, Parity};
+use lauberhorn_coherence::{EndpointLayout, LineRole, Parity};
 use lauberhorn_interface::NicConfig;
 use lauberhorn_interface::line::{RxHeader, RxKind, SessionHandle, TxHeader, TxKind};
 
