@@ -247,7 +247,8 @@ impl<H: Home> Half<H> {
                 true => way.after_loads(),
                 false => vec![way.clone()],
             };
-            before.extend(way.start_reset());
+            let in_reset: Vec<_> = before.iter().filter_map(Way::start_reset).collect();
+            before.extend(in_reset);
             let wish = way.home.wish();
             before.extend(wish.and_then(|wish| way.step(&wish)));
             found.extend(before.iter().filter_map(|way| {

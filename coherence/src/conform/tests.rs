@@ -412,3 +412,27 @@ fn the_preemption_line_follows_the_scheduler_and_keeps_what_the_worker_wrote() {
     trace.recall(LineRole::Preemption);
     assert!(trace.replay().is_err());
 }
+
+/// A load, the reset and a message that comes back cross: the card may have met the reset between the two.
+#[test]
+fn a_reset_may_come_between_a_load_and_a_message() {
+    let mut trace = Trace::new(true, false);
+    let written = line(&[7; 64]);
+    trace.back(TxOverflow(0), Some(written.clone()));
+    let asked = trace.messages.len();
+    trace.load(TxOverflow(0), 1);
+    trace.back(T0, Some(reply(100, 0)));
+    trace.fill(1, written);
+    trace.recall(T0);
+    trace.recall(T1);
+    assert!(trace.replay().is_err());
+    let mut replay = Replay::new(trace.layout.clone());
+    replay.configure(trace.eager, trace.consume);
+    for (cycle, message) in trace.messages.iter().enumerate() {
+        if cycle == asked {
+            replay.reset(1);
+        }
+        let result = replay.message(cycle as u64, message);
+        result.unwrap_or_else(|error| panic!("{error}"));
+    }
+}
