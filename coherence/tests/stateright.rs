@@ -99,7 +99,7 @@ fn both_visit_the_same_states() {
         },
     ] {
         let system = System::new(config);
-        let graph = explore(&system.config, &LIMITS, |_| {});
+        let graph = explore(&system.config, &LIMITS, |_| true);
         let checker = system.checker().spawn_bfs().join();
         checker.assert_no_discovery("no fault");
         assert_eq!(graph.parents.len(), checker.unique_state_count());
@@ -114,7 +114,7 @@ fn both_find_the_fault_of_a_twin() {
         twin: Some(Twin::IgnoreBusy),
         ..Config::plain()
     });
-    let graph = explore(&system.config, &LIMITS, |_| {});
+    let graph = explore(&system.config, &LIMITS, |_| true);
     assert_eq!(graph.fault.map(|(fault, _)| fault), Some(Fault::Preempted));
     let checker = system.checker().finish_when(HasDiscoveries::AnyFailures);
     let found = checker.spawn_bfs().join().assert_any_discovery("no fault");

@@ -5,8 +5,11 @@ use clap::Args;
 use comfy_table::{CellAlignment, Table, presets};
 use indicatif::{ProgressBar, ProgressStyle};
 use lauberhorn_coherence::check::chart::chart;
+use lauberhorn_coherence::check::coverage::uncovered;
 use lauberhorn_coherence::check::explore::Limits;
-use lauberhorn_coherence::check::suite::{Outcome, Part, Property, broken, full, run, twins};
+use lauberhorn_coherence::check::suite::{
+    Outcome, Part, Property, broken, full, run, twins, whole,
+};
 use lauberhorn_coherence::conform::Coverage;
 use lauberhorn_sim::conformance;
 use lauberhorn_sim::seed::Seed;
@@ -39,12 +42,22 @@ pub struct Check {
     /// Calls of that run, through each system.
     #[arg(long, default_value_t = 400)]
     calls: u32,
+    /// Instead: everything at once, in both transmit modes, as far as it goes: until so many states
+    /// are known in each. Says what held up to there; it cannot be complete.
+    #[arg(long, value_name = "STATES", conflicts_with_all = ["twins", "conformance"])]
+    bounded: Option<usize>,
+    /// Memory in GB at which a part is given up.
+    #[arg(long, default_value_t = 8)]
+    memory: u64,
     /// States at which a part is given up.
     #[arg(long, default_value_t = 40_000_000)]
     max_states: usize,
     /// Threads; all processors unless given.
     #[arg(long)]
     jobs: Option<NonZeroUsize>,
+    /// Print the table of the parts as the book has it, and nothing else.
+    #[arg(long, conflicts_with_all = ["twins", "conformance", "bounded", "json"])]
+    markdown: bool,
     /// Print one JSON document.
     #[arg(long)]
     json: bool,
@@ -67,7 +80,7 @@ impl Check {
         }
         let jobs = self.jobs.or(std::thread::available_parallelism().ok());
         let limits = Limits {
-            states: self.max_states,
+            states: self.bounded.unwrap_or(self.max_states),
             threads: jobs.map_or(1, NonZeroUsize::get),
             edges: false,
         };
@@ -78,7 +91,10 @@ impl Check {
         if !self.twins {
             self.parts(&limits, &mut summary)?;
         }
-        let charts = self.broken(&limits, &mut summary);
+        let charts = match self.bounded.is_some() || self.markdown {
+            true => String::new(),
+            false => self.broken(&limits, &mut summary),
+        };
         if self.json {
             let document = serde_json::json!({
                 "states": summary.states,
@@ -92,7 +108,8 @@ impl Check {
         let survivors = summary.twins.values().filter(|v| **v == "holds");
         match (fails.count(), survivors.count(), summary.complete) {
             (0, 0, true) => Ok(()),
-            (0, 0, false) => bail!("not all states were visited: raise --max-states"),
+            (0, 0, false) if self.bounded.is_some() => Ok(()),
+            (0, 0, false) => bail!("not all states were visited: raise --max-states or --memory"),
             (fails, survivors, _) => {
                 eprint!("{charts}");
                 bail!("{fails} properties fail, {survivors} twins survive")
@@ -148,7 +165,11 @@ impl Check {
     }
 
     fn parts(&self, limits: &Limits, summary: &mut Summary) -> anyhow::Result<()> {
-        let mut parts = full(self.cores.into(), self.processes.into());
+        let (cores, processes) = (self.cores.into(), self.processes.into());
+        let mut parts = match self.bounded {
+            Some(_) => whole(cores, processes).to_vec(),
+            None => full(cores, processes),
+        };
         parts.retain(|part| part.name.contains(&self.part));
         if parts.is_empty() {
             bail!("no part's name contains {:?}", self.part);
@@ -168,12 +189,14 @@ impl Check {
             "s",
             "result",
         ]);
+        let mut rows = vec![];
         for part in &parts {
-            let outcome = visit(part, limits);
+            let outcome = visit(part, limits, self.memory << 30);
             let graph = &outcome.graph;
             let result = match outcome.failed {
                 Some((property, _)) => property.name(),
                 None if graph.complete => "holds",
+                None if self.bounded.is_some() => "holds so far",
                 None => "given up",
             };
             let seconds = graph.time.as_secs_f64();
@@ -188,6 +211,9 @@ impl Check {
                 format!("{seconds:.1}"),
                 result.to_owned(),
             ]);
+            if result == "holds" {
+                rows.push(part.row(states));
+            }
             summary.states += states;
             summary.complete &= graph.complete;
             if let Some((property, at)) = outcome.failed {
@@ -196,8 +222,12 @@ impl Check {
                 eprint!("{}", chart(&part.config, graph, at));
             }
         }
-        if !self.json {
+        if self.markdown {
+            println!("{}\n{}", Part::HEADER, rows.join("\n"));
+        } else if !self.json {
             println!("{table}");
+            let pairs = uncovered(&parts).len();
+            println!("{pairs} pairs of features are on together in no part listed");
         }
         Ok(())
     }
@@ -208,7 +238,7 @@ impl Check {
         let mut table = table(&["broken twin", "must fail", "states", "steps", "result"]);
         for (twin, config, meant) in twins() {
             let part = broken(twin, config, meant);
-            let outcome = visit(&part, limits);
+            let outcome = visit(&part, limits, self.memory << 30);
             let failed = outcome.failed.map(|(property, _)| property);
             let result = if failed == Some(meant) {
                 "fails as it must"
@@ -235,7 +265,8 @@ impl Check {
     }
 }
 
-fn visit(part: &Part, limits: &Limits) -> Outcome {
+/// Visits `part`, or as much of it as fits into so much memory.
+fn visit(part: &Part, limits: &Limits, memory_bytes: u64) -> Outcome {
     let style = ProgressStyle::with_template("{elapsed} {msg}").expect("the template is constant");
     let bar = ProgressBar::new_spinner().with_style(style);
     bar.enable_steady_tick(Duration::from_millis(200));
@@ -245,9 +276,20 @@ fn visit(part: &Part, limits: &Limits) -> Outcome {
             "{}: {states} states, depth {}",
             part.name, graph.depth
         ));
+        resident_bytes().is_none_or(|resident| resident < memory_bytes)
     });
     bar.finish_and_clear();
     outcome
+}
+
+/// Memory that this process occupies, where the system says so.
+fn resident_bytes() -> Option<u64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status
+        .lines()
+        .find_map(|line| line.strip_prefix("VmRSS:"))?;
+    let kilobytes = line.trim().strip_suffix("kB")?;
+    Some(kilobytes.trim().parse::<u64>().ok()? << 10)
 }
 
 fn table(header: &[&str]) -> Table {

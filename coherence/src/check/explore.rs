@@ -1,14 +1,15 @@
 //! Visits every state, breadth first.
 
-use std::collections::HashMap;
 use std::collections::hash_map::Entry;
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::hash::{BuildHasherDefault, Hasher};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::config::Config;
 use super::live::{is_in_debt, owed};
 use super::step::{Action, Fairness};
-use super::system::{Fault, Names, State};
+use super::system::{Endpoint, Fault, Names, State};
 
 /// Fingerprints are hashes already.
 #[derive(Default)]
@@ -54,7 +55,7 @@ pub struct Graph {
     pub owed: Vec<u32>,
     /// Transitions seen.
     pub transitions: u64,
-    /// Steps of the longest of all shortest ways.
+    /// Every state that is fewer steps away than this was left in every possible way.
     pub depth: usize,
     /// The first fault, and the state in which it shows.
     pub fault: Option<(Fault, u32)>,
@@ -77,9 +78,16 @@ struct Found {
 
 type Known = HashMap<u64, u32, BuildHasherDefault<Identity>>;
 
-/// Visits every state of `config`, or stops at the first fault.
-pub fn explore(config: &Config, limits: &Limits, mut progress: impl FnMut(&Graph)) -> Graph {
-    const CHUNK: usize = 1 << 15;
+/// Endpoints of the states that are still to be visited: equal ones exist once.
+type Pool = HashSet<Arc<Endpoint>>;
+
+/// Visits every state of `config`, or stops at the first fault. `progress` says whether to go on.
+pub fn explore(
+    config: &Config,
+    limits: &Limits,
+    mut progress: impl FnMut(&Graph) -> bool,
+) -> Graph {
+    const CHUNK: usize = 1 << 12;
     let begin = Instant::now();
     let first = State::new(config);
     let mut graph = Graph {
@@ -89,16 +97,18 @@ pub fn explore(config: &Config, limits: &Limits, mut progress: impl FnMut(&Graph
     let mut known = Known::default();
     let names = Names::all(config);
     known.insert(first.fingerprint(&names), 0);
-    let mut frontier = vec![(0, first)];
+    let mut frontier = VecDeque::from([(0, first)]);
     while !frontier.is_empty() {
-        let mut next = vec![];
-        for chunk in frontier.chunks(CHUNK) {
+        let mut next = VecDeque::new();
+        let mut pool = Pool::default();
+        while !frontier.is_empty() {
+            let chunk: Vec<_> = frontier.drain(..frontier.len().min(CHUNK)).collect();
             if limits.edges {
-                for (_, state) in chunk {
+                for (_, state) in &chunk {
                     graph.owed.push(owed(state));
                 }
             }
-            for (expanded, found) in expand(config, &names, chunk, limits.threads) {
+            for (expanded, found) in expand(config, &names, &chunk, limits.threads) {
                 for (number, count, enabled) in expanded {
                     if enabled == 0 && graph.fault.is_none() {
                         graph.fault = Some((Fault::Deadlock, number));
@@ -109,12 +119,14 @@ pub fn explore(config: &Config, limits: &Limits, mut progress: impl FnMut(&Graph
                     }
                 }
                 for found in found {
-                    add(&mut graph, &mut known, &mut next, found, limits.edges);
+                    if let Some(state) = add(&mut graph, &mut known, &found, limits.edges) {
+                        next.push_back((state, share(found.state, &mut pool)));
+                    }
                 }
             }
             graph.time = begin.elapsed();
-            progress(&graph);
-            if graph.fault.is_some() || graph.parents.len() > limits.states {
+            let enough = graph.parents.len() > limits.states;
+            if !progress(&graph) || enough || graph.fault.is_some() {
                 return graph;
             }
         }
@@ -182,17 +194,12 @@ fn expand(
     })
 }
 
-fn add(
-    graph: &mut Graph,
-    known: &mut Known,
-    next: &mut Vec<(u32, State)>,
-    found: Found,
-    edges: bool,
-) {
+/// Counts what was found; the number of a state that is new.
+fn add(graph: &mut Graph, known: &mut Known, found: &Found, edges: bool) -> Option<u32> {
     graph.transitions += 1;
     let number = graph.parents.len() as u32;
-    let target = match known.entry(found.fingerprint) {
-        Entry::Occupied(entry) => *entry.get(),
+    let (target, new) = match known.entry(found.fingerprint) {
+        Entry::Occupied(entry) => (*entry.get(), None),
         Entry::Vacant(entry) => {
             entry.insert(number);
             graph.parents.push((found.from, Some(found.action)));
@@ -200,8 +207,7 @@ fn add(
                 Some(fault) if graph.fault.is_none() => graph.fault = Some((fault, number)),
                 _ => {}
             }
-            next.push((number, found.state));
-            number
+            (number, Some(number))
         }
     };
     if edges {
@@ -211,6 +217,20 @@ fn add(
             Fairness::Rare => {}
         }
     }
+    new
+}
+
+/// The same state, made of the endpoints of `pool`.
+fn share(mut state: State, pool: &mut Pool) -> State {
+    for endpoint in &mut state.endpoints {
+        match pool.get(endpoint) {
+            Some(known) => *endpoint = Arc::clone(known),
+            None => {
+                pool.insert(Arc::clone(endpoint));
+            }
+        }
+    }
+    state
 }
 
 /// The way from the first state to state `number`, with every state after its action.

@@ -4,6 +4,7 @@
 
 pub mod chart;
 pub mod config;
+pub mod coverage;
 pub mod data;
 pub mod explore;
 pub mod live;

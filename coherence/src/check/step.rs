@@ -6,7 +6,7 @@ use super::config::{Config, Twin};
 use super::data::{LINES, Line, ToCard, place};
 use super::system::{Endpoint, Life, State, Step};
 use crate::cache::Held;
-use crate::layout::LineRole;
+use crate::layout::{LineRole, Parity};
 
 /// Something that happens. Endpoints and lines are numbers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -184,7 +184,10 @@ impl Config {
                 actions.push(Action::Evict(e, n));
             }
             let used = match LINES[usize::from(n)] {
-                LineRole::TxControl(_) => self.eager,
+                // T1 is nobody's in eager mode: with several endpoints it is left alone.
+                LineRole::TxControl(parity) => {
+                    self.eager && (self.endpoints == 1 || parity == Parity::Zero)
+                }
                 LineRole::RxOverflow(_) | LineRole::TxOverflow(_) => self.overflow,
                 LineRole::Preemption => self.preempt,
                 LineRole::RxControl(_) => true,

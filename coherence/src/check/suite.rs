@@ -73,6 +73,36 @@ impl Part {
             live,
         }
     }
+
+    /// The head of the table of parts in the book.
+    pub const HEADER: &str =
+        "| endpoints, processes | on | liveness | states | result |\n|---|---|---|--:|---|";
+
+    /// The part's row there, once all of its states were visited and every property holds.
+    pub fn row(&self, states: usize) -> String {
+        let config = &self.config;
+        let (_, on) = self.name.split_once(": ").unwrap_or_default();
+        let live = if self.live { "yes" } else { "" };
+        format!(
+            "| {}, {} | {on} | {live} | {} | all hold |",
+            config.endpoints,
+            config.processes,
+            grouped(states)
+        )
+    }
+}
+
+/// A number with a comma before every three digits.
+fn grouped(number: usize) -> String {
+    let digits = number.to_string();
+    let mut text = String::new();
+    for (n, digit) in digits.chars().enumerate() {
+        if n > 0 && (digits.len() - n) % 3 == 0 {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
 }
 
 /// What was found.
@@ -85,7 +115,7 @@ pub struct Outcome {
 }
 
 /// Visits a part and judges it.
-pub fn run(part: &Part, limits: &Limits, progress: impl FnMut(&Graph)) -> Outcome {
+pub fn run(part: &Part, limits: &Limits, progress: impl FnMut(&Graph) -> bool) -> Outcome {
     let limits = Limits {
         edges: part.live,
         ..*limits
@@ -232,10 +262,13 @@ const fn preempted(config: Config) -> Config {
 
 /// What the command exhausts, for this many endpoints and processes where parts have several.
 pub fn full(endpoints: usize, processes: usize) -> Vec<Part> {
-    let wide = |config| Config {
-        endpoints,
+    let several = |config| Config {
         processes,
         ..config
+    };
+    let wide = |config| Config {
+        endpoints,
+        ..several(config)
     };
     let mut parts = vec![];
     for mode in [EAGER, LONG] {
@@ -247,10 +280,6 @@ pub fn full(endpoints: usize, processes: usize) -> Vec<Part> {
         let prefetch = Config {
             prefetch: 1,
             ..short
-        };
-        let everyone = Config {
-            processes,
-            ..leaving(preempted(mode))
         };
         let dying = |config| Config {
             kill: true,
@@ -267,10 +296,11 @@ pub fn full(endpoints: usize, processes: usize) -> Vec<Part> {
         parts.extend([
             Part::new(wide(mode), false),
             Part::new(wide(evict), false),
+            Part::new(wide(prefetch), false),
             Part::new(wide(preempted(short)), false),
             Part::new(wide(moving(retiring(short))), false),
             Part::new(wide(moving(dying(short))), false),
-            Part::new(everyone, false),
+            Part::new(several(leaving(preempted(mode))), false),
             Part::new(leaving(preempted(mode)), true),
             Part::new(Config { evict: 1, ..mode }, true),
             Part::new(
@@ -288,11 +318,25 @@ pub fn full(endpoints: usize, processes: usize) -> Vec<Part> {
                 true,
             ),
             Part::new(preempted(evict), true),
-            Part::new(leaving(evict), false),
+            Part::new(several(leaving(evict)), false),
             Part::new(preempted(prefetch), false),
-            Part::new(moving(retiring(prefetch)), false),
+            Part::new(several(moving(retiring(prefetch))), false),
             Part::new(dying(prefetch), false),
         ]);
     }
     parts
+}
+
+/// The system with everything on, in either mode. It does not fit; it is visited as far as it goes.
+pub fn whole(endpoints: usize, processes: usize) -> [Part; 2] {
+    [EAGER, LONG].map(|mode| {
+        let config = Config {
+            endpoints,
+            processes,
+            evict: 1,
+            prefetch: 1,
+            ..leaving(preempted(mode))
+        };
+        Part::new(config, false)
+    })
 }

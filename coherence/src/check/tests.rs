@@ -3,7 +3,7 @@
 use super::chart::chart;
 use super::config::{Config, Twin};
 use super::explore::{Limits, explore};
-use super::suite::{broken, run, small, twins};
+use super::suite::{Part, broken, full, run, small, twins};
 
 const LIMITS: Limits = Limits {
     states: 3_000_000,
@@ -14,7 +14,7 @@ const LIMITS: Limits = Limits {
 #[test]
 fn small_parts_hold_every_property() {
     for part in small() {
-        let outcome = run(&part, &LIMITS, |_| {});
+        let outcome = run(&part, &LIMITS, |_| true);
         let graph = &outcome.graph;
         println!(
             "{}: {} states, {:?}",
@@ -35,7 +35,7 @@ fn every_twin_fails_the_property_meant_for_it() {
     let mut wrong = vec![];
     for (twin, config, meant) in twins() {
         let part = broken(twin, config, meant);
-        let outcome = run(&part, &LIMITS, |_| {});
+        let outcome = run(&part, &LIMITS, |_| true);
         let failed = outcome.failed.map(|(property, _)| property);
         println!(
             "{twin:?}: {failed:?}, {} states",
@@ -71,11 +71,39 @@ fn sequence_number_is_a_second_safeguard_only() {
             ..eager
         },
     ] {
-        let graph = explore(&config, &LIMITS, |_| {});
+        let graph = explore(&config, &LIMITS, |_| true);
         assert!(
             graph.complete && graph.fault.is_none(),
             "{}",
             config.describe()
         );
     }
+}
+
+/// The table of the book lists the parts of the suite in their order; those that are quick are
+/// counted again.
+#[test]
+fn table_of_parts_in_the_book_is_that_of_the_suite() {
+    const QUICK_STATES: usize = 20_000;
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/src/checked_parts.md");
+    let table = std::fs::read_to_string(path).expect("the table can be read");
+    let mut lines = table.lines();
+    for head in Part::HEADER.lines() {
+        assert_eq!(lines.next(), Some(head));
+    }
+    for part in full(2, 2) {
+        let row = lines.next().unwrap_or_default();
+        let cell = row.split('|').nth(4).unwrap_or_default();
+        let states = cell.trim().replace(',', "").parse().unwrap_or(0);
+        assert_eq!(
+            row,
+            part.row(states),
+            "renew it: ./run check --markdown > docs/src/checked_parts.md"
+        );
+        if states < QUICK_STATES {
+            let graph = run(&part, &LIMITS, |_| true).graph;
+            assert_eq!(graph.parents.len(), states, "{}", part.name);
+        }
+    }
+    assert_eq!(lines.next(), None);
 }
