@@ -195,7 +195,9 @@ impl Leaf for EciRecall {
         b.drive(&self.load_out.payload, load_q.q());
         let look = b.wire("load_look", load_next.mux(arriving, load_line));
         let (mark, crossing) = (!fills.look(look), crossings.look(look));
-        let waits = recalls.look(look).bit(1) ^ returns.look(look).bit(1) ^ crossing;
+        let state = recalls.look(look) ^ returns.look(look);
+        b.unused(state);
+        let waits = state.bit(1) ^ crossing;
         let settled = returned.is(load_line) | left.is(load_line);
         let asked_now = b.wire("asked_now", asked.is(load_line));
         let crosses = b.wire("crosses", leaves & (asked_now | (waits & !settled)));
