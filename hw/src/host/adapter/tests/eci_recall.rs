@@ -409,8 +409,8 @@ fn every_way_keeps_its_latency_with_one_of_each_per_cycle() {
     assert_eq!(way(loads, load_out, &[load(200, 255)]), 1);
     assert_eq!(way(recalls, ack, &[recall(200)]), 1);
     assert_eq!(way(fills, answer, &fill(255)), 0);
-    assert_eq!(way(recalls, lcis[slice], &[recall(200)]), 1);
-    assert_eq!(way(loads, ack, &[load(200, 255)]), 2);
+    assert_eq!(way(recalls, lcis[place(201).1], &[recall(201)]), 1);
+    assert_eq!(way(loads, ack, &[load(201, 254)]), 2);
 
     // Some lines are recalled, others loaded; then everything goes on at once.
     bench.feed(recalls, (0..64).map(recall));
