@@ -357,24 +357,19 @@ impl<H: Home> Half<H> {
 
 impl Half<Preempt> {
     /// The scheduler wants the core, or not any more. The card may have followed a wish of before, or
-    /// not seen it; and a reset that ended meanwhile has made it follow once more.
+    /// not seen it, before or after anything that is on its way.
     pub fn ask(&mut self, asked: bool) {
-        let mut ways = Vec::new();
-        for way in self.ways.drain(..) {
-            let mut next = Some(way);
-            while let Some(way) = next {
-                let wish = way.home.wish();
-                ways.extend(wish.and_then(|wish| way.step(&wish)));
-                next = way.take_ack();
-                ways.push(way);
-            }
-        }
-        for way in &mut ways {
+        let mut open = std::mem::take(&mut self.ways);
+        let mut seen: HashSet<_> = open.iter().cloned().collect();
+        while let Some(mut way) = open.pop() {
+            let wish = way.home.wish();
+            let followed = wish.and_then(|wish| way.step(&wish));
+            let next = [way.take_load(), way.take_ack(), followed];
+            let next = next.into_iter().flatten();
+            open.extend(next.filter(|next| seen.insert(next.clone())));
             way.home.ask(asked);
+            self.ways.push(way);
         }
-        let mut seen = HashSet::new();
-        ways.retain(|way| seen.insert(way.clone()));
-        self.ways = ways;
     }
 
     /// Whether the worker may have yielded, once the card follows what the scheduler wants.

@@ -119,8 +119,9 @@ impl Leaf for PreemptionLines {
         let resetting = b.cat_le(&resetting);
         asked.set(wish);
         resets.set(resetting);
-        let changes = (wish ^ asked.q()) & held.q() & !back;
-        let wanted = (changes | (resetting & !resets.q())) & !out.q() & !due.q();
+        let changes = b.wire("changes", wish ^ asked.q());
+        let stale = changes & held.q() & !back;
+        let wanted = (stale | (resetting & !resets.q())) & !out.q() & !due.q();
         let ends = resetting & !cleared.q() & acknowledged;
         cleared.set(resetting & (cleared.q() | acknowledged));
         let kept = busy.q() & !written;
@@ -144,7 +145,7 @@ impl Leaf for PreemptionLines {
         let can_fill = b.wire("can_fill", !leaving.q().any());
         let chosen = b.wire(
             "chosen",
-            turns & waits.q() & !due.q() & !out.q() & can_fill.repeat(count),
+            turns & waits.q() & !due.q() & !out.q() & !changes & can_fill.repeat(count),
         );
         let left = b.wire(
             "left",
