@@ -490,3 +490,12 @@ pub struct HostEvents {
     pub endpoint_stray_loads: Bits<5>,
     pub endpoint_incomplete: Bits<5>,
 }
+
+/// What an adapter reports: one-cycle pulses and an amount, each for the register of the same name.
+#[derive(Copy, Clone, PartialEq, Debug, Default, LogicStruct)]
+pub struct BusEvents {
+    pub bus_refused_requests: Bit,
+    pub bus_refused_writes: Bit,
+    pub bus_dropped_responses: Bit,
+    pub bus_incomplete: Bits<16>,
+}

@@ -19,6 +19,8 @@ pub enum CounterClass {
     Total,
     /// Events of all endpoints together.
     Endpoint,
+    /// What the adapter to the interconnect's bus did not accept; stays zero without an adapter.
+    Bus,
     /// A present amount, not a count: not cleared by `counters_clear`.
     Gauge,
 }
@@ -95,11 +97,17 @@ counters! {
         EndpointStrayLoads endpoint_stray_loads "Loads of lines that have no role.";
         EndpointIncomplete endpoint_incomplete "TX messages that needed a line the host never gave.";
     }
+    Bus {
+        BusRefusedRequests bus_refused_requests "Reads and other requests without data that the adapter answered with an error.";
+        BusRefusedWrites bus_refused_writes "Writes that the adapter answered with an error.";
+        BusDroppedResponses bus_dropped_responses "Acknowledgements that the adapter dropped, as they answer nothing or are not well formed.";
+    }
     Gauge {
         FreeCallSlots free_call_slots "Free packet buffer slots for calls.";
         FreeBypassSlots free_bypass_slots "Free packet buffer slots for bypass frames.";
         FreeSessions free_sessions "Free sessions.";
         QueuedCalls queued_calls "Calls that wait for an endpoint.";
+        BusIncomplete bus_incomplete "Lines of which the adapter to PCIe has some bytes and waits for others.";
     }
 }
 
@@ -138,7 +146,7 @@ mod tests {
             assert_eq!(Counter::named(counter.name()), Some(*counter));
         }
         assert_eq!(Counter::RxCallDispatched.address(), 0x400);
-        assert_eq!(Counter::COUNT, 38);
+        assert_eq!(Counter::COUNT, 42);
         assert_eq!(Counter::named("no_such_counter"), None);
     }
 
@@ -148,6 +156,7 @@ mod tests {
         assert_eq!(count(CounterClass::Disposition), 20);
         assert_eq!(count(CounterClass::Total), 9);
         assert_eq!(count(CounterClass::Endpoint), 5);
-        assert_eq!(count(CounterClass::Gauge), 4);
+        assert_eq!(count(CounterClass::Bus), 3);
+        assert_eq!(count(CounterClass::Gauge), 5);
     }
 }

@@ -3,6 +3,7 @@
 
 use lauberhorn_hw::rtl::Layout;
 use lauberhorn_hw::rust_hdl::prelude::Synth;
+use lauberhorn_hw::types::BusEvents;
 
 use crate::host::BeatData;
 use crate::model::{Model, ModelError, Port};
@@ -25,6 +26,16 @@ pub(crate) fn fields<T: Synth, const N: usize>(names: [&str; N]) -> [Field; N] {
         let (low, width, _) = layout.find(name).expect("the payload has the field");
         Field { low, width }
     })
+}
+
+/// Fields of what an adapter reports.
+pub(crate) fn event_fields() -> [Field; 4] {
+    fields::<BusEvents, 4>([
+        "bus_refused_requests",
+        "bus_refused_writes",
+        "bus_dropped_responses",
+        "bus_incomplete",
+    ])
 }
 
 /// A payload under construction or being read.

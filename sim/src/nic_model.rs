@@ -8,7 +8,7 @@ use lauberhorn_hw::types::{
 };
 use thiserror::Error;
 
-use crate::channel::{Field, In, Out, Payload, fields};
+use crate::channel::{Field, In, Out, Payload, event_fields, fields};
 use crate::csr::CsrPortOut;
 use crate::host::{FillBeat, LinePortOut, Recall};
 use crate::model::{Failure, Model, ModelError, Port};
@@ -48,6 +48,8 @@ pub struct NicModel {
     recall_ready: Port,
     recall_ack_ready: Port,
     csr_ready: Port,
+    bus_events: Port,
+    event_fields: [Field; 4],
     recording: Option<Recording>,
 }
 
@@ -110,6 +112,8 @@ impl NicModel {
             recall_ready: port("recall$ready")?,
             recall_ack_ready: port("recall_ack$ready")?,
             csr_ready: port("csr_request$ready")?,
+            bus_events: port("bus_events")?,
+            event_fields: event_fields(),
             recording: None,
             model,
         };
@@ -186,6 +190,16 @@ impl NicModel {
             )
         });
         self.csr_request.drive(model, request);
+        let report = &inputs.bus;
+        let values = [
+            report.refused_request.into(),
+            report.refused_write.into(),
+            report.dropped_response.into(),
+            u64::from(report.incomplete),
+        ];
+        let placed = self.event_fields.iter().zip(values);
+        let word = placed.fold(0, |word, (field, value)| word | value << field.low);
+        model.set(self.bus_events, word);
     }
 
     fn sample(&self) -> NicOutputs {

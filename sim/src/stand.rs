@@ -244,6 +244,8 @@ impl Stand {
         system.control("bring-up", BRING_UP_LIMIT_CYCLES, move |core| async move {
             bring_up(&core, &settings, &installed).await
         })??;
+        // Bring-up clears the counters.
+        system.provoke_bus(true);
         system.spawn_workers(&shared, self.mode, self.workers);
         system.spawn_bypass(stack, BYPASS_ENDPOINT, self.mode);
         if self.prefetch_chance_65536 > 0 {
@@ -400,14 +402,14 @@ impl Running {
     /// When the counters cannot be read.
     pub fn account(&mut self) -> Result<Vec<String>, StandError> {
         if self.system.bus().is_some() {
-            self.system.calm_bus();
+            self.system.provoke_bus(false);
             self.run_for(BUS_CALM_CYCLES)?;
         }
         let values = self.counters()?;
         let read = |counter: Counter| values[counter.index()].1;
         let errors = self.system.scoreboard().finish(self.system.config(), read);
         let mut faults: Vec<_> = errors.iter().map(ToString::to_string).collect();
-        let rule = self.system.bus().and_then(|bus| bus.finish().err());
+        let rule = self.system.bus().and_then(|bus| bus.finish(&read).err());
         faults.extend(rule.map(|rule| rule.to_string()));
         Ok(faults)
     }

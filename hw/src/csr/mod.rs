@@ -12,7 +12,7 @@
 //! | yielded | in | mask | what `yielded` reads |
 //! | services, programs, neighbours | out | table write flows | one entry per commit |
 //! | …_read / …_entry | out / in | index flow, entry | entry valid 3 cycles after the index |
-//! | rx_events, tx_events, host_events | in | event structs | counted every cycle |
+//! | rx_events, tx_events, host_events, bus_events | in | event structs | counted every cycle |
 //! | gauges | in | 16 bits each | shown as they are |
 //!
 //! Latency: 3 cycles from request to response.
@@ -30,9 +30,9 @@ mod windows;
 
 use crate::rtl::{Body, Expr, Leaf, Reg, Value};
 use crate::types::{
-    CsrRequest, FlowOut, HostConfig, HostEvents, NeighbourEntry, NeighbourWrite, ProgramEntry,
-    ProgramWrite, RxConfig, RxEvents, ServiceEntry, ServiceWrite, StreamIn, TableIndex, TxConfig,
-    TxEvents,
+    BusEvents, CsrRequest, FlowOut, HostConfig, HostEvents, NeighbourEntry, NeighbourWrite,
+    ProgramEntry, ProgramWrite, RxConfig, RxEvents, ServiceEntry, ServiceWrite, StreamIn,
+    TableIndex, TxConfig, TxEvents,
 };
 use lauberhorn_interface::NicConfig;
 use lauberhorn_interface::counters::{Counter, CounterClass};
@@ -88,6 +88,8 @@ pub struct RegisterFile {
     pub tx_events: Signal<In, TxEvents>,
     /// Events of the endpoints.
     pub host_events: Signal<In, HostEvents>,
+    /// Events of the adapter, with its gauge; zero without an adapter.
+    pub bus_events: Signal<In, BusEvents>,
     /// Free call slots.
     pub free_call_slots: Signal<In, Bits<16>>,
     /// Free bypass slots.
@@ -118,6 +120,7 @@ impl RegisterFile {
             Counter::FreeBypassSlots => b.read(&self.free_bypass_slots),
             Counter::FreeSessions => b.read(&self.free_sessions),
             Counter::QueuedCalls => b.read(&self.queued_calls),
+            _ if name.starts_with("bus_") => b.read(&self.bus_events).field(name),
             _ if counter.class() == CounterClass::Endpoint => b.read(&self.host_events).field(name),
             _ if name.starts_with("tx_") => b.read(&self.tx_events).field(name),
             _ => b.read(&self.rx_events).field(name),

@@ -113,8 +113,17 @@ fn accepts_one_request_per_cycle() {
 #[test]
 fn events_count_once_each_and_survive_a_clear_in_their_cycle() {
     let mut dut = register_file();
-    for (port, prefix) in [("rx_events", "rx_"), ("tx_events", "tx_")] {
-        for counter in Counter::ALL.iter().filter(|c| c.name().starts_with(prefix)) {
+    let counters = || {
+        Counter::ALL
+            .iter()
+            .filter(|c| c.class() != CounterClass::Gauge)
+    };
+    for (port, prefix) in [
+        ("rx_events", "rx_"),
+        ("tx_events", "tx_"),
+        ("bus_events", "bus_"),
+    ] {
+        for counter in counters().filter(|c| c.name().starts_with(prefix)) {
             dut.poke_field(port, counter.name(), 1);
             dut.step().unwrap();
             dut.poke_field(port, counter.name(), 0);
@@ -135,6 +144,12 @@ fn events_count_once_each_and_survive_a_clear_in_their_cycle() {
     assert_eq!(read(&mut dut, endpoint.address()), 0);
     let frames = read(&mut dut, Counter::RxFrames.address());
     assert!((1..=4).contains(&frames), "{frames} frames after the clear");
+
+    // A gauge is no count.
+    let gauge = Counter::BusIncomplete;
+    dut.poke_field("bus_events", gauge.name(), 3);
+    write(&mut dut, address::COUNTERS_CLEAR, 0);
+    assert_eq!(read(&mut dut, gauge.address()), 3);
 }
 
 #[test]
@@ -144,6 +159,7 @@ fn every_counter_has_an_event_of_its_name() {
         let port = match counter.class() {
             CounterClass::Gauge => continue,
             CounterClass::Endpoint => "host_events",
+            CounterClass::Bus => "bus_events",
             _ if counter.name().starts_with("tx_") => "tx_events",
             _ => "rx_events",
         };

@@ -6,6 +6,7 @@
 //! | mac_rx | in | `MacBeat` flow | frames from the MAC, without FCS; never refused |
 //! | mac_tx | out | `Beat` stream | frames to the MAC, padded to 60 bytes, without FCS |
 //! | load, fill, writeback, recall, recall_ack | both | line port | see `docs/src/line_protocol.md` |
+//! | bus_events | in | `BusEvents` | what an adapter at the line port reports; zero without one |
 //! | csr_request, csr_response | both | register accesses | see [`crate::csr`] |
 //!
 //! Latency: last beat of a minimal call on `mac_rx` to its first fill beat, and control line to first
@@ -25,10 +26,10 @@ use crate::net::rx::RxPath;
 use crate::net::tx::TxPath;
 use crate::stream::free_list::FreeList;
 use crate::types::{
-    Beat, BufferWrite, CsrRequest, DescriptorWrite, DispatchRequest, FlowIn, FlowOut, FrameWrite,
-    LineFill, LineLoad, LineRecall, LineRecallAck, LineWriteback, MacBeat, NeighbourWrite,
-    NicReply, ProgramWrite, ServiceWrite, SessionHandle, SessionOpen, SessionOwner, StreamIn,
-    StreamOut, TableIndex, TxMessage,
+    Beat, BufferWrite, BusEvents, CsrRequest, DescriptorWrite, DispatchRequest, FlowIn, FlowOut,
+    FrameWrite, LineFill, LineLoad, LineRecall, LineRecallAck, LineWriteback, MacBeat,
+    NeighbourWrite, NicReply, ProgramWrite, ServiceWrite, SessionHandle, SessionOpen, SessionOwner,
+    StreamIn, StreamOut, TableIndex, TxMessage,
 };
 use lauberhorn_coherence::EndpointLayout;
 use lauberhorn_interface::NicConfig;
@@ -55,6 +56,8 @@ pub struct Nic<const E: usize> {
     pub recall: StreamOut<LineRecall>,
     /// Answers to recalls.
     pub recall_ack: StreamIn<LineRecallAck>,
+    /// What the adapter at the line port reports.
+    pub bus_events: Signal<In, BusEvents>,
     /// Register accesses.
     pub csr_request: StreamIn<CsrRequest>,
     /// Their results.
@@ -81,6 +84,7 @@ impl<const E: usize> Nic<E> {
             writeback: StreamIn::default(),
             recall: StreamOut::default(),
             recall_ack: StreamIn::default(),
+            bus_events: Signal::default(),
             csr_request: StreamIn::default(),
             csr_response: FlowOut::default(),
             rx: RxPath::new(config),
@@ -179,6 +183,7 @@ impl<const E: usize> Logic for Nic<E> {
         self.registers.rx_events.next = self.rx.events.val();
         self.registers.tx_events.next = self.tx.events.val();
         self.registers.host_events.next = self.host.events.val();
+        self.registers.bus_events.next = self.bus_events.val();
         self.registers.free_call_slots.next = self.call_slots.free.val();
         self.registers.free_bypass_slots.next = self.bypass_slots.free.val();
         self.registers.free_sessions.next = self.tx.free_sessions.val();

@@ -29,8 +29,6 @@ pub const BUSES: [(&str, usize); 3] = [("eci", 128), ("cxl", 64), ("pcie", 64)];
 macro_rules! top {
     ($(#[$doc:meta])* $name:ident, $adapter:ident, {
         $($port:ident: $bundle:ty = $initial:expr),* $(,)?
-    }, {
-        $($counter:ident: $signal:ty = $zero:expr),* $(,)?
     }) => {
         $(#[$doc])*
         #[derive(LogicBlock)]
@@ -51,10 +49,6 @@ macro_rules! top {
                 /// Bus side; see the adapter.
                 pub $port: $bundle,
             )*
-            $(
-                /// What the adapter counted.
-                pub $counter: $signal,
-            )*
             nic: Nic<E>,
             adapter: $adapter,
         }
@@ -71,7 +65,6 @@ macro_rules! top {
                     csr_request: StreamIn::default(),
                     csr_response: FlowOut::default(),
                     $($port: $initial,)*
-                    $($counter: $zero,)*
                     nic: Nic::new(config),
                     adapter: $adapter::new(&shape),
                 }
@@ -91,8 +84,6 @@ top!(
         lci: Vec<StreamOut<EciMessage>> = vec![StreamOut::default(); 2],
         lcia: Vec<StreamIn<EciMessage>> = vec![StreamIn::default(); 2],
         ul: Vec<StreamOut<EciMessage>> = vec![StreamOut::default(); 2],
-    }, {
-        refused: Vec<Signal<Out, Bits<32>>> = vec![Signal::default(); 3],
     }
 );
 
@@ -105,8 +96,6 @@ top!(
         ndr: StreamOut<CxlCompletion> = StreamOut::default(),
         drs: StreamOut<CxlData> = StreamOut::default(),
         bisnp: StreamOut<CxlSnoop> = StreamOut::default(),
-    }, {
-        refused: Vec<Signal<Out, Bits<32>>> = vec![Signal::default(); 3],
     }
 );
 
@@ -118,9 +107,6 @@ top!(
         aw: Vec<StreamIn<AxiAddress>> = vec![StreamIn::default(); 1],
         w: Vec<StreamIn<AxiWriteData>> = vec![StreamIn::default(); 1],
         b: Vec<StreamOut<AxiWriteResponse>> = vec![StreamOut::default(); 1],
-    }, {
-        refused: Vec<Signal<Out, Bits<32>>> = vec![Signal::default(); 2],
-        incomplete: Signal<Out, Bits<16>> = Signal::default(),
     }
 );
 
@@ -149,9 +135,7 @@ impl<const E: usize> Logic for NicEci<E> {
             StreamIn::<EciMessage>::link(&mut self.lcia[i], &mut self.adapter.lcia[i]);
             StreamOut::<EciMessage>::link(&mut self.ul[i], &mut self.adapter.ul[i]);
         }
-        for i in 0..3 {
-            self.refused[i].next = self.adapter.refused[i].val();
-        }
+        self.nic.bus_events.next = self.adapter.events.val();
     }
 }
 
@@ -176,9 +160,7 @@ impl<const E: usize> Logic for NicCxl<E> {
         StreamOut::<CxlCompletion>::link(&mut self.ndr, &mut self.adapter.ndr);
         StreamOut::<CxlData>::link(&mut self.drs, &mut self.adapter.drs);
         StreamOut::<CxlSnoop>::link(&mut self.bisnp, &mut self.adapter.bisnp);
-        for i in 0..3 {
-            self.refused[i].next = self.adapter.refused[i].val();
-        }
+        self.nic.bus_events.next = self.adapter.events.val();
     }
 }
 
@@ -204,10 +186,7 @@ impl<const E: usize> Logic for NicPcie<E> {
             StreamIn::<AxiWriteData>::link(&mut self.w[i], &mut self.adapter.w[i]);
             StreamOut::<AxiWriteResponse>::link(&mut self.b[i], &mut self.adapter.b[i]);
         }
-        for i in 0..2 {
-            self.refused[i].next = self.adapter.refused[i].val();
-        }
-        self.incomplete.next = self.adapter.incomplete.val();
+        self.nic.bus_events.next = self.adapter.events.val();
     }
 }
 

@@ -71,6 +71,10 @@ struct Sink {
     first_valid: Option<u64>,
 }
 
+/// Names a bit that a bench counts.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct PulseId(usize);
+
 /// Drives a design: every cycle each source offers or not, each sink takes or not. Checks the stream
 /// rules on the way: an offered item stays until it is taken.
 pub struct Bench<'d> {
@@ -79,6 +83,8 @@ pub struct Bench<'d> {
     rng: Rng,
     sources: Vec<Source>,
     sinks: Vec<Sink>,
+    /// Port, field, and in how many cycles it was not zero.
+    pulses: Vec<(String, String, u64)>,
     cycle: u64,
 }
 
@@ -91,6 +97,7 @@ impl<'d> Bench<'d> {
             rng: Rng::seed_from_u64(seed),
             sources: Vec::new(),
             sinks: Vec::new(),
+            pulses: Vec::new(),
             cycle: 0,
         }
     }
@@ -133,6 +140,17 @@ impl<'d> Bench<'d> {
             first_valid: None,
         });
         SinkId(self.sinks.len() - 1)
+    }
+
+    /// Counts the pulses of a field of the output `port` from now on.
+    pub fn pulses(&mut self, port: &str, field: &str) -> PulseId {
+        self.pulses.push((port.to_owned(), field.to_owned(), 0));
+        PulseId(self.pulses.len() - 1)
+    }
+
+    /// Pulses so far.
+    pub fn counted(&self, pulse: PulseId) -> u64 {
+        self.pulses[pulse.0].2
     }
 
     /// Adds items to a source.
@@ -199,6 +217,9 @@ impl<'d> Bench<'d> {
     fn sample(&mut self) -> usize {
         let (dut, cycle) = (&mut *self.dut, self.cycle);
         let mut transfers = 0;
+        for (port, field, count) in &mut self.pulses {
+            *count += u64::from(dut.peek_field(port, field) != 0);
+        }
         for source in &mut self.sources {
             let ready = source.ready.as_ref().is_none_or(|port| dut.peek(port) == 1);
             if source.offered && ready {

@@ -22,7 +22,7 @@ mod packets;
 mod stopwatch;
 mod suite;
 
-pub use bench::{Bench, Pace, SinkId, SourceId, random_value};
+pub use bench::{Bench, Pace, PulseId, SinkId, SourceId, random_value};
 pub use network::Network;
 pub use packets::{beat, beat_parts, packet_beats};
 pub use stopwatch::Stopwatch;

@@ -390,8 +390,8 @@ pub const PROMISES: &[Promise] = &[
         ],
     ),
     promise(
-        "host/adapter/counters.rs",
-        "Counters",
+        "host/adapter/events.rs",
+        "Events",
         "1 cycle",
         "every cycle",
         &["host/adapter/tests/cxl.rs::every_request_gets_what_the_tables_say"],

@@ -26,7 +26,7 @@ pub use software::SoftwareCost;
 pub use timeline::{RpcTimes, Stage, Timeline};
 
 use crate::csr::{CsrMaster, StrayResponse};
-use crate::host::bus::{Bus, BusError};
+use crate::host::bus::{Bus, BusError, BusReport};
 use crate::host::{Core, CoreEvent, Host, HostConfig, HostError};
 use crate::lockstep::{Lockstep, SimCore};
 use crate::monitor::{LineEvent, Monitor, Violation};
@@ -219,10 +219,10 @@ impl<N: NicPins> System<N> {
         self.host.prefetch_at_random(chance_65536, lines, seed);
     }
 
-    /// Ends forbidden transactions on the bus.
-    pub fn calm_bus(&mut self) {
+    /// Lets forbidden transactions start on the bus, or ends them.
+    pub fn provoke_bus(&mut self, on: bool) {
         if let Some(bus) = &mut self.bus {
-            bus.calm();
+            bus.provoke(on);
         }
     }
 
@@ -341,6 +341,10 @@ impl<N: NicPins> System<N> {
                 Some(bus) => bus.to_card(),
                 None => host_line,
             },
+            bus: self
+                .bus
+                .as_ref()
+                .map_or_else(BusReport::default, |bus| bus.report()),
             register: self.csr.drive(),
         };
         let outputs = self.nic.cycle(&inputs)?;

@@ -3,6 +3,7 @@
 use thiserror::Error;
 
 use crate::csr::{CsrPortOut, RegisterAccess};
+use crate::host::bus::BusReport;
 use crate::host::{LinePortIn, LinePortOut};
 use crate::wire::WireBeat;
 
@@ -15,6 +16,8 @@ pub struct NicInputs {
     pub mac_tx_ready: bool,
     /// Host side of the line port.
     pub line: LinePortIn,
+    /// What the adapter reports, if there is one.
+    pub bus: BusReport,
     /// Register request offered.
     pub register: Option<RegisterAccess>,
 }

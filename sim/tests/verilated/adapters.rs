@@ -1,16 +1,23 @@
-//! What an adapter costs an RPC, from end to end.
+//! What an adapter costs an RPC, from end to end, and that what it refuses is counted.
 
 use lauberhorn_coherence::InterconnectProfile;
 use lauberhorn_driver::endpoint::Mode;
+use lauberhorn_driver::lines::Registers;
 use lauberhorn_driver::services::{echo, examples};
+use lauberhorn_interface::counters::CounterClass;
+use lauberhorn_interface::registers::address;
 use lauberhorn_sim::host::bus::BusSettings;
-use lauberhorn_sim::stand::Stand;
+use lauberhorn_sim::seed::Seed;
+use lauberhorn_sim::stand::{Running, Stand};
 use lauberhorn_sim::system::Stage;
+use lauberhorn_sim::ways::{PROFILES, Way};
 use lauberhorn_sim::workload::{CallSpec, Route};
 
 const LIMIT_CYCLES: u64 = 200_000;
 /// Between two calls, so that every worker waits again.
 const PAUSE_CYCLES: u64 = 4_000;
+/// Enough for some forbidden transactions of each kind.
+const PROVOKED_CYCLES: u64 = 12_000;
 
 /// Cycles from the last beat of an empty call to the first of its answer, settled.
 fn overhead(profile: InterconnectProfile, mode: Mode, bus: Option<BusSettings>) -> u64 {
@@ -68,5 +75,41 @@ fn an_adapter_adds_its_crossings_and_no_more() {
                 "{what}, not {least} to {most}"
             );
         }
+    }
+}
+
+/// Through the register file: as many as the bus model did wrong, and none after they were cleared.
+#[test]
+fn what_an_adapter_refuses_is_counted_in_registers() {
+    let root = Seed::from_environment();
+    println!("reproduce with {root} cargo test -p lauberhorn-sim --test verilated adapters");
+    for profile in PROFILES {
+        let way = Way {
+            profile,
+            mode: Mode::EAGER,
+            adapter: true,
+        };
+        let mut running = way.stand(root).start().expect("the card comes up");
+        running.run_for(PROVOKED_CYCLES).expect("nothing breaks");
+        assert_eq!(running.account().expect("counters"), Vec::<String>::new());
+        let refused = |running: &mut Running| {
+            let counters = running.counters().expect("counters");
+            let bus = counters.into_iter();
+            let bus = bus.filter(|(counter, _)| counter.class() == CounterClass::Bus);
+            bus.map(|(_, count)| count).collect::<Vec<_>>()
+        };
+        let counts = refused(&mut running);
+        println!("{way}: {counts:?}");
+        // PCIe has no responses that could be dropped.
+        let kinds = if profile.coherent { 3 } else { 2 };
+        assert!(counts[..kinds].iter().all(|count| *count > 0), "{counts:?}");
+        running
+            .system
+            .control("a register", LIMIT_CYCLES, |core| async move {
+                core.write32(address::COUNTERS_CLEAR, 0).await
+            })
+            .expect("nothing breaks")
+            .expect("it is written");
+        assert_eq!(refused(&mut running), [0; 3]);
     }
 }

@@ -56,7 +56,6 @@ fn everything_is_answered(way: Way, seed: Seed) {
     running.finish_calls(LIMIT_CYCLES).unwrap();
     running.settle(QUIET_CYCLES, LIMIT_CYCLES).unwrap();
     assert_eq!(running.account().unwrap(), Vec::<String>::new());
-
     assert_eq!(running.system.scoreboard().replies(), calls.len() as u64);
     let counters = running.counters().unwrap();
     let read = |counter: Counter| counters[counter.index()].1;

@@ -8,12 +8,14 @@
 //! | [`cxl`] | CXL.mem with back-invalidate | 64 bytes |
 //! | [`pcie`] | AXI4 behind a PCIe bridge | 64 bytes |
 //!
+//! What an adapter does not accept it reports as `BusEvents`, which the card counts.
+//!
 //! Which message becomes what, with sources, is in `docs/src/interconnects.md`.
 
 pub mod axi_read;
-pub mod counters;
 pub mod cxl;
 pub mod eci;
+pub mod events;
 mod flags;
 pub mod pcie;
 pub mod types;

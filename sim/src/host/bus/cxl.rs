@@ -18,16 +18,16 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use lauberhorn_coherence::EndpointLayout;
 use lauberhorn_hw::host::adapter::cxl::types::*;
+use lauberhorn_interface::counters::Counter;
 use rand::Rng;
 
 use super::pins::{Adapter, Inlet, Outlet};
 use super::port::{FromHost, HostPort};
-use super::{Bus, BusError, BusRule, BusSettings, stray, wrong};
+use super::{Bus, BusError, BusReport, BusRule, BusSettings, stray, wrong};
 use crate::channel::{Payload, fields};
 use crate::host::{
     BeatData, LineBytes, LinePortIn, LinePortOut, MAX_LINE_BYTES, line_beat, set_line_beat,
 };
-use crate::model::Port;
 use crate::seed::Seed;
 
 const LINE_BYTES: usize = 64;
@@ -138,7 +138,6 @@ pub struct CxlBus {
     ndr: Outlet<Completion, 2>,
     drs: Outlet<Data, 3>,
     bisnp: Outlet<Snoop, 3>,
-    refused: [Port; 3],
     host: HostPort,
     units: BTreeMap<u32, Unit>,
     active: BTreeSet<u32>,
@@ -246,8 +245,6 @@ impl CxlBus {
                 bi_tag: bi_tag as u16,
             },
         )?;
-        let port = |index| model.port(&format!("refused${index}"));
-        let refused = [port(0)?, port(1)?, port(2)?];
         adapter.reset()?;
         let lines = (layout.endpoints() * layout.stride_lines()).next_power_of_two();
         Ok(CxlBus {
@@ -258,7 +255,6 @@ impl CxlBus {
             ndr,
             drs,
             bisnp,
-            refused,
             host: HostPort::new(LINE_BYTES),
             units: BTreeMap::new(),
             active: BTreeSet::new(),
@@ -661,6 +657,10 @@ impl Bus for CxlBus {
         self.adapter.to_card()
     }
 
+    fn report(&self) -> BusReport {
+        self.adapter.report()
+    }
+
     fn cycle(
         &mut self,
         cycle: u64,
@@ -684,14 +684,12 @@ impl Bus for CxlBus {
         Ok(seen)
     }
 
-    fn calm(&mut self) {
-        self.adapter.settings.hostile_65536 = 0;
+    fn provoke(&mut self, on: bool) {
+        self.adapter.provoked = on;
     }
 
-    fn finish(&self) -> Result<(), BusRule> {
-        let kinds = ["refused requests", "refused writes", "dropped responses"];
-        self.adapter
-            .check_counts(&kinds, &self.refused, &self.forbidden)
+    fn finish(&self, read: &dyn Fn(Counter) -> u64) -> Result<(), BusRule> {
+        Adapter::check_counts(read, &self.forbidden)
     }
 
     fn events(&self) -> Vec<(&'static str, u64)> {

@@ -22,15 +22,16 @@ use lauberhorn_hw::host::adapter::eci::{
     CARD_NODE, CLEAN_INVALIDATE, REQUEST_CHANNEL, RESPONSE_CHANNEL, UNLOCK, alias_line,
 };
 use lauberhorn_hw::host::adapter::types::EciMessage;
+use lauberhorn_interface::counters::Counter;
 use rand::Rng;
 
 use super::axi::{Address, AxiPort, OKAY, ReadBeat, WriteBeat};
 use super::pins::{Adapter, Inlet, Outlet};
 use super::port::{FromHost, HostPort};
-use super::{Bus, BusError, BusRule, BusSettings, stray, wrong};
+use super::{Bus, BusError, BusReport, BusRule, BusSettings, stray, wrong};
 use crate::channel::{Payload, fields};
 use crate::host::{LineBytes, LinePortIn, LinePortOut, MAX_LINE_BYTES, line_beat, set_line_beat};
-use crate::model::{Model, ModelError, Port};
+use crate::model::{Model, ModelError};
 use crate::seed::Seed;
 
 const SLICES: usize = 2;
@@ -123,7 +124,6 @@ impl Unit {
 pub struct EciBus {
     adapter: Adapter,
     slices: Vec<Slice>,
-    refused: [Port; 3],
     host: HostPort,
     units: BTreeMap<u32, Unit>,
     active: BTreeSet<u32>,
@@ -173,14 +173,11 @@ impl EciBus {
         let slices: Result<_, _> = (0..SLICES)
             .map(|index| Slice::new(&adapter.model, index))
             .collect();
-        let port = |index| adapter.model.port(&format!("refused${index}"));
-        let refused = [port(0)?, port(1)?, port(2)?];
         let lines = layout.endpoints() * layout.stride_lines();
         adapter.reset()?;
         Ok(EciBus {
             adapter,
             slices: slices?,
-            refused,
             host: HostPort::new(LINE_BYTES),
             units: BTreeMap::new(),
             active: BTreeSet::new(),
@@ -480,6 +477,10 @@ impl Bus for EciBus {
         self.adapter.to_card()
     }
 
+    fn report(&self) -> BusReport {
+        self.adapter.report()
+    }
+
     fn cycle(
         &mut self,
         cycle: u64,
@@ -506,18 +507,12 @@ impl Bus for EciBus {
         Ok(seen)
     }
 
-    fn calm(&mut self) {
-        self.adapter.settings.hostile_65536 = 0;
+    fn provoke(&mut self, on: bool) {
+        self.adapter.provoked = on;
     }
 
-    fn finish(&self) -> Result<(), BusRule> {
-        let kinds = [
-            "refused reads",
-            "refused writes",
-            "dropped acknowledgements",
-        ];
-        self.adapter
-            .check_counts(&kinds, &self.refused, &self.forbidden)
+    fn finish(&self, read: &dyn Fn(Counter) -> u64) -> Result<(), BusRule> {
+        Adapter::check_counts(read, &self.forbidden)
     }
 
     fn events(&self) -> Vec<(&'static str, u64)> {

@@ -18,6 +18,7 @@ mod pins;
 mod port;
 
 use lauberhorn_coherence::EndpointLayout;
+use lauberhorn_interface::counters::Counter;
 use thiserror::Error;
 
 use super::{LinePortIn, LinePortOut};
@@ -98,10 +99,33 @@ pub enum BusError {
     },
 }
 
-/// A bus with the card's adapter to it.
+/// What an adapter reports to the card in a cycle.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct BusReport {
+    /// A request was refused.
+    pub refused_request: bool,
+    /// A write was refused.
+    pub refused_write: bool,
+    /// A response was dropped.
+    pub dropped_response: bool,
+    /// Lines that are not whole.
+    pub incomplete: u16,
+}
+
+/// The card's counters of what a bus may not do, in the order in which the models count it.
+pub(crate) const FORBIDDEN: [Counter; 3] = [
+    Counter::BusRefusedRequests,
+    Counter::BusRefusedWrites,
+    Counter::BusDroppedResponses,
+];
+
+/// A bus with the card's adapter to it. Forbidden transactions wait for [`Bus::provoke`].
 pub trait Bus {
     /// What the adapter drives at the card's line port in this cycle.
     fn to_card(&self) -> LinePortIn;
+
+    /// What the adapter reports in this cycle.
+    fn report(&self) -> BusReport;
 
     /// Ends the cycle, given what the cores and the card drove in it; what the cores see.
     ///
@@ -114,14 +138,15 @@ pub trait Bus {
         card: &LinePortOut,
     ) -> Result<LinePortOut, BusError>;
 
-    /// Starts no more forbidden transactions, so that counts can be compared when all are answered.
-    fn calm(&mut self);
+    /// Starts forbidden transactions now and then, or no more, so that counts can be compared when all
+    /// are answered.
+    fn provoke(&mut self, on: bool);
 
-    /// What does not add up at the end of a run.
+    /// What does not add up at the end of a run, given the card's counters.
     ///
     /// # Errors
     /// The first thing.
-    fn finish(&self) -> Result<(), BusRule>;
+    fn finish(&self, read: &dyn Fn(Counter) -> u64) -> Result<(), BusRule>;
 
     /// What happened on the bus that a test wants to have happened, by name.
     fn events(&self) -> Vec<(&'static str, u64)>;

@@ -15,6 +15,7 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use lauberhorn_coherence::{EndpointLayout, LineAddress, LineRole};
+use lauberhorn_interface::counters::Counter;
 use lauberhorn_interface::line::TxHeader;
 use rand::Rng;
 use rand::seq::SliceRandom;
@@ -22,9 +23,8 @@ use rand::seq::SliceRandom;
 use super::axi::{Address, AxiPort, OKAY, WriteBeat};
 use super::pins::Adapter;
 use super::port::{FromHost, HostPort};
-use super::{Bus, BusError, BusRule, BusSettings, stray, wrong};
+use super::{Bus, BusError, BusReport, BusRule, BusSettings, stray, wrong};
 use crate::host::{LineBytes, LinePortIn, LinePortOut, MAX_LINE_BYTES, line_beat, set_line_beat};
-use crate::model::Port;
 use crate::seed::Seed;
 
 const LINE_BYTES: usize = 64;
@@ -58,8 +58,6 @@ pub struct PcieBus {
     adapter: Adapter,
     layout: EndpointLayout,
     axi: AxiPort,
-    refused: [Port; 2],
-    incomplete: Port,
     host: HostPort,
     /// In the order of the link.
     requests: VecDeque<(u64, Request)>,
@@ -85,17 +83,12 @@ impl PcieBus {
     ) -> Result<PcieBus, BusError> {
         let mut adapter = Adapter::open("adapter_pcie", settings, seed)?;
         let axi = AxiPort::new(&adapter.model, 0)?;
-        let port = |name: &str| adapter.model.port(name);
-        let refused = [port("refused$0")?, port("refused$1")?];
-        let incomplete = port("incomplete")?;
         adapter.reset()?;
         let lines = (layout.endpoints() * layout.stride_lines()).next_power_of_two();
         Ok(PcieBus {
             adapter,
             layout: layout.clone(),
             axi,
-            refused,
-            incomplete,
             host: HostPort::new(LINE_BYTES),
             requests: VecDeque::new(),
             reads: BTreeMap::new(),
@@ -285,6 +278,10 @@ impl Bus for PcieBus {
         self.adapter.to_card()
     }
 
+    fn report(&self) -> BusReport {
+        self.adapter.report()
+    }
+
     fn cycle(
         &mut self,
         cycle: u64,
@@ -308,16 +305,20 @@ impl Bus for PcieBus {
         Ok(seen)
     }
 
-    fn calm(&mut self) {
-        self.adapter.settings.hostile_65536 = 0;
+    fn provoke(&mut self, on: bool) {
+        self.adapter.provoked = on;
     }
 
-    fn finish(&self) -> Result<(), BusRule> {
-        let kinds = ["refused reads", "refused writes"];
-        self.adapter
-            .check_counts(&kinds, &self.refused, &self.forbidden)?;
-        self.adapter
-            .check_counts(&["incomplete lines"], &[self.incomplete], &[0])
+    fn finish(&self, read: &dyn Fn(Counter) -> u64) -> Result<(), BusRule> {
+        Adapter::check_counts(read, &self.forbidden)?;
+        match read(Counter::BusIncomplete) {
+            0 => Ok(()),
+            counted => Err(BusRule::Count {
+                kind: Counter::BusIncomplete.name(),
+                counted,
+                happened: 0,
+            }),
+        }
     }
 
     fn events(&self) -> Vec<(&'static str, u64)> {

@@ -4,11 +4,12 @@
 use std::collections::VecDeque;
 
 use lauberhorn_hw::types::{LineFill, LineLoad, LineRecall, LineRecallAck, LineWriteback};
+use lauberhorn_interface::counters::Counter;
 use rand::Rng;
 use rand_chacha::ChaCha8Rng;
 
-use super::{BusError, BusRule, BusSettings};
-use crate::channel::{Field, In, Out, Payload, fields};
+use super::{BusError, BusReport, BusRule, BusSettings, FORBIDDEN};
+use crate::channel::{Field, In, Out, Payload, event_fields, fields};
 use crate::host::{LinePortIn, LinePortOut, Load, RecallAckBeat, WritebackBeat};
 use crate::model::{Failure, Model, ModelError, Port};
 use crate::seed::Seed;
@@ -21,6 +22,7 @@ pub(super) struct Adapter {
     pub(super) model: Model,
     pub(super) settings: BusSettings,
     pub(super) rng: ChaCha8Rng,
+    pub(super) provoked: bool,
     load: Out<3>,
     fill: In<3>,
     writeback: Out<3>,
@@ -31,6 +33,8 @@ pub(super) struct Adapter {
     writeback_ready: Port,
     recall_ready: Port,
     recall_ack_ready: Port,
+    events: Port,
+    event_fields: [Field; 4],
 }
 
 impl Adapter {
@@ -68,6 +72,9 @@ impl Adapter {
             writeback_ready: port("writeback$ready")?,
             recall_ready: port("recall$ready")?,
             recall_ack_ready: port("recall_ack$ready")?,
+            events: port("events")?,
+            event_fields: event_fields(),
+            provoked: false,
             settings,
             rng: seed.stream("bus"),
             model,
@@ -95,7 +102,7 @@ impl Adapter {
     /// A forbidden transaction starts in this cycle.
     pub(super) fn is_hostile(&mut self) -> bool {
         let chance = self.settings.hostile_65536;
-        chance > 0 && self.rng.random_range(0..65536) < chance
+        self.provoked && chance > 0 && self.rng.random_range(0..65536) < chance
     }
 
     /// When something that is wanted now starts.
@@ -160,18 +167,29 @@ impl Adapter {
         self.recall.drive(model, recall);
     }
 
-    /// Holds the adapter's counters against what has happened.
+    /// What the adapter reports to the card.
+    pub(super) fn report(&self) -> BusReport {
+        let word = self.model.get(self.events);
+        let [requests, writes, responses, incomplete] = self.event_fields;
+        let of = |field: Field| word >> field.low & ((1 << field.width) - 1);
+        BusReport {
+            refused_request: of(requests) == 1,
+            refused_write: of(writes) == 1,
+            dropped_response: of(responses) == 1,
+            incomplete: of(incomplete) as u16,
+        }
+    }
+
+    /// Holds the card's counters against what has happened.
     pub(super) fn check_counts(
-        &self,
-        kinds: &[&'static str],
-        counters: &[Port],
-        happened: &[u64],
+        read: &dyn Fn(Counter) -> u64,
+        forbidden: &[u64],
     ) -> Result<(), BusRule> {
-        for ((&kind, &port), &happened) in kinds.iter().zip(counters).zip(happened) {
-            let counted = self.model.get(port);
+        for (counter, &happened) in FORBIDDEN.into_iter().zip(forbidden) {
+            let counted = read(counter);
             if counted != happened {
                 return Err(BusRule::Count {
-                    kind,
+                    kind: counter.name(),
                     counted,
                     happened,
                 });

@@ -27,12 +27,13 @@ pub use card::CxlCard;
 pub use host::CxlHost;
 
 use super::axi_read::Aperture;
-use super::counters::Counters;
+use super::events::Events;
 use crate::design::Design;
 use crate::host::shape::Shape;
 use crate::stream::skid::Skid;
 use crate::types::{
-    FlowOut, LineFill, LineLoad, LineRecall, LineRecallAck, LineWriteback, StreamIn, StreamOut,
+    BusEvents, FlowOut, LineFill, LineLoad, LineRecall, LineRecallAck, LineWriteback, StreamIn,
+    StreamOut,
 };
 use rust_hdl::prelude::*;
 use types::{
@@ -68,8 +69,8 @@ pub struct CxlAdapter {
     pub recall: StreamIn<LineRecall>,
     /// Line port: their acknowledgements.
     pub recall_ack: StreamOut<LineRecallAck>,
-    /// Requests refused, requests with data refused, snoop responses that were wrong.
-    pub refused: Vec<Signal<Out, Bits<32>>>,
+    /// What was not accepted.
+    pub events: Signal<Out, BusEvents>,
     req_skid: Skid<CxlRequest>,
     rwd_skid: Skid<CxlWrite>,
     birsp_skid: Skid<CxlSnoopResponse>,
@@ -82,7 +83,7 @@ pub struct CxlAdapter {
     done_skid: Skid<CxlDone>,
     host: CxlHost,
     card: CxlCard,
-    counters: Counters,
+    reports: Events,
 }
 
 /// The lines of a card, as the host names them.
@@ -126,7 +127,7 @@ impl CxlAdapter {
             writeback: StreamOut::default(),
             recall: StreamIn::default(),
             recall_ack: StreamOut::default(),
-            refused: vec![Signal::default(); 3],
+            events: Signal::default(),
             req_skid: Skid::default(),
             rwd_skid: Skid::default(),
             birsp_skid: Skid::default(),
@@ -139,7 +140,7 @@ impl CxlAdapter {
             done_skid: Skid::default(),
             host: CxlHost::new(aperture),
             card: CxlCard::new(aperture),
-            counters: Counters::new(3),
+            reports: Events::new(3, false),
         }
     }
 }
@@ -159,7 +160,7 @@ impl Logic for CxlAdapter {
             done_skid,
             host,
             card,
-            counters
+            reports
         );
         self.req_skid.reset.next = self.reset.val();
         self.rwd_skid.reset.next = self.reset.val();
@@ -173,7 +174,7 @@ impl Logic for CxlAdapter {
         self.done_skid.reset.next = self.reset.val();
         self.host.reset.next = self.reset.val();
         self.card.reset.next = self.reset.val();
-        self.counters.reset.next = self.reset.val();
+        self.reports.reset.next = self.reset.val();
 
         StreamIn::<CxlRequest>::link(&mut self.req, &mut self.req_skid.rx);
         StreamOut::<CxlRequest>::join(&mut self.req_skid.tx, &mut self.host.req);
@@ -201,12 +202,10 @@ impl Logic for CxlAdapter {
         StreamOut::<LineRecallAck>::join(&mut self.card.ack, &mut self.ack_skid.rx);
         StreamOut::<LineRecallAck>::link(&mut self.recall_ack, &mut self.ack_skid.tx);
 
-        self.counters.pulse[0].next = self.host.refused_req.val();
-        self.counters.pulse[1].next = self.host.refused_rwd.val();
-        self.counters.pulse[2].next = self.card.dropped.val();
-        for i in 0..3 {
-            self.refused[i].next = self.counters.count[i].val();
-        }
+        self.reports.pulse[0].next = self.host.refused_req.val();
+        self.reports.pulse[1].next = self.host.refused_rwd.val();
+        self.reports.pulse[2].next = self.card.dropped.val();
+        self.events.next = self.reports.events.val();
     }
 }
 
@@ -216,7 +215,7 @@ pub fn designs() -> Vec<Design> {
     vec![
         Design::leaf("adapter_cxl_host", CxlHost::new(aperture(&shape))),
         Design::leaf("adapter_cxl_card", CxlCard::new(aperture(&shape))),
-        Design::leaf("adapter_cxl_counters", Counters::new(3)),
+        Design::leaf("adapter_cxl_events", Events::new(3, false)),
         Design::composite("adapter_cxl", CxlAdapter::new(&shape)),
     ]
 }

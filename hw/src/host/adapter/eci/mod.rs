@@ -39,7 +39,7 @@ pub use translate::{EciLocate, EciPlace};
 pub use write::EciWrite;
 
 use super::axi_read::{Aperture, AxiRead};
-use super::counters::Counters;
+use super::events::Events;
 use super::types::{
     AxiAddress, AxiReadData, AxiWriteData, AxiWriteResponse, EciMessage, ReadAnswer,
 };
@@ -47,7 +47,7 @@ use crate::design::Design;
 use crate::host::shape::Shape;
 use crate::stream::skid::Skid;
 use crate::types::{
-    LineFill, LineLoad, LineRecall, LineRecallAck, LineWriteback, StreamIn, StreamOut,
+    BusEvents, LineFill, LineLoad, LineRecall, LineRecallAck, LineWriteback, StreamIn, StreamOut,
 };
 use rust_hdl::prelude::*;
 use write::SLICES;
@@ -85,8 +85,8 @@ pub struct EciAdapter {
     pub recall: StreamIn<LineRecall>,
     /// Line port: their acknowledgements.
     pub recall_ack: StreamOut<LineRecallAck>,
-    /// Reads refused, writes refused, acknowledgements dropped.
-    pub refused: Vec<Signal<Out, Bits<32>>>,
+    /// What was not accepted.
+    pub events: Signal<Out, BusEvents>,
     ar_locate: Vec<EciLocate<AxiAddress>>,
     aw_locate: Vec<EciLocate<AxiAddress>>,
     lcia_locate: Vec<EciLocate<EciMessage>>,
@@ -105,7 +105,7 @@ pub struct EciAdapter {
     read: AxiRead,
     write: EciWrite,
     recalls: EciRecall,
-    counters: Counters,
+    reports: Events,
 }
 
 /// The lines of a card, as the directory names them.
@@ -156,7 +156,7 @@ impl EciAdapter {
             writeback: StreamOut::default(),
             recall: StreamIn::default(),
             recall_ack: StreamOut::default(),
-            refused: vec![Signal::default(); 3],
+            events: Signal::default(),
             ar_locate: locates(shape),
             aw_locate: locates(shape),
             lcia_locate: locates(shape),
@@ -175,7 +175,7 @@ impl EciAdapter {
             read: AxiRead::new(SLICES, 2, aperture),
             write: EciWrite::new(aperture),
             recalls: EciRecall::new(aperture),
-            counters: Counters::new(3),
+            reports: Events::new(3, false),
         }
     }
 }
@@ -192,7 +192,7 @@ impl Logic for EciAdapter {
             read,
             write,
             recalls,
-            counters
+            reports
         );
         self.answer_skid.reset.next = self.reset.val();
         self.recall_skid.reset.next = self.reset.val();
@@ -200,7 +200,7 @@ impl Logic for EciAdapter {
         self.read.reset.next = self.reset.val();
         self.write.reset.next = self.reset.val();
         self.recalls.reset.next = self.reset.val();
-        self.counters.reset.next = self.reset.val();
+        self.reports.reset.next = self.reset.val();
 
         for i in 0..2 {
             self.ar_locate[i].clock.next = self.clock.val();
@@ -260,12 +260,10 @@ impl Logic for EciAdapter {
         StreamOut::<LineRecallAck>::join(&mut self.recalls.ack, &mut self.ack_skid.rx);
         StreamOut::<LineRecallAck>::link(&mut self.recall_ack, &mut self.ack_skid.tx);
 
-        self.counters.pulse[0].next = self.read.refused.val();
-        self.counters.pulse[1].next = self.write.refused.val();
-        self.counters.pulse[2].next = self.recalls.dropped.val();
-        for i in 0..3 {
-            self.refused[i].next = self.counters.count[i].val();
-        }
+        self.reports.pulse[0].next = self.read.refused.val();
+        self.reports.pulse[1].next = self.write.refused.val();
+        self.reports.pulse[2].next = self.recalls.dropped.val();
+        self.events.next = self.reports.events.val();
     }
 }
 
@@ -281,7 +279,7 @@ pub fn designs() -> Vec<Design> {
             "adapter_eci_recall_16_jumbo",
             EciRecall::new(aperture(&jumbo)),
         ),
-        Design::leaf("adapter_eci_counters", Counters::new(3)),
+        Design::leaf("adapter_eci_events", Events::new(3, false)),
         Design::leaf(
             "adapter_eci_locate_address",
             EciLocate::<AxiAddress>::new(&eci),

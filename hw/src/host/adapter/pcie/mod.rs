@@ -29,7 +29,7 @@ pub use gather::Gather;
 pub use requests::Requests;
 
 use super::axi_read::{Aperture, AxiRead};
-use super::counters::Counters;
+use super::events::Events;
 use super::types::{
     AxiAddress, AxiReadData, AxiWriteData, AxiWriteResponse, GatherRequest, ReadAnswer,
 };
@@ -37,7 +37,7 @@ use crate::design::Design;
 use crate::host::shape::Shape;
 use crate::stream::skid::Skid;
 use crate::types::{
-    LineFill, LineLoad, LineRecall, LineRecallAck, LineWriteback, StreamIn, StreamOut,
+    BusEvents, LineFill, LineLoad, LineRecall, LineRecallAck, LineWriteback, StreamIn, StreamOut,
 };
 use rust_hdl::prelude::*;
 
@@ -74,17 +74,15 @@ pub struct PcieAdapter {
     pub recall: StreamIn<LineRecall>,
     /// Line port: their acknowledgements.
     pub recall_ack: StreamOut<LineRecallAck>,
-    /// Reads refused or given up, writes refused.
-    pub refused: Vec<Signal<Out, Bits<32>>>,
-    /// Lines of which some bytes were stored and others not.
-    pub incomplete: Signal<Out, Bits<16>>,
+    /// What was not accepted.
+    pub events: Signal<Out, BusEvents>,
     ar_skid: Vec<Skid<AxiAddress>>,
     fill_skid: Skid<LineFill>,
     read: AxiRead,
     deadline: Deadline,
     requests: Requests,
     gather: Gather,
-    counters: Counters,
+    reports: Events,
 }
 
 /// The lines of a card, from the start of its BAR.
@@ -120,15 +118,14 @@ impl PcieAdapter {
             writeback: StreamOut::default(),
             recall: StreamIn::default(),
             recall_ack: StreamOut::default(),
-            refused: vec![Signal::default(); 2],
-            incomplete: Signal::default(),
+            events: Signal::default(),
             ar_skid: vec![Skid::default()],
             fill_skid: Skid::default(),
             read: AxiRead::new(PORTS, 1, aperture),
             deadline: Deadline::new(DEADLINE_CYCLES),
             requests: Requests::new(aperture),
             gather: Gather::new(shape, aperture.index_bits),
-            counters: Counters::new(2),
+            reports: Events::new(2, true),
         }
     }
 }
@@ -137,14 +134,14 @@ impl Logic for PcieAdapter {
     #[hdl_gen]
     fn update(&mut self) {
         clock!(
-            self, clock, fill_skid, read, deadline, requests, gather, counters
+            self, clock, fill_skid, read, deadline, requests, gather, reports
         );
         self.fill_skid.reset.next = self.reset.val();
         self.read.reset.next = self.reset.val();
         self.deadline.reset.next = self.reset.val();
         self.requests.reset.next = self.reset.val();
         self.gather.reset.next = self.reset.val();
-        self.counters.reset.next = self.reset.val();
+        self.reports.reset.next = self.reset.val();
 
         for i in 0..1 {
             self.ar_skid[i].clock.next = self.clock.val();
@@ -167,12 +164,10 @@ impl Logic for PcieAdapter {
         StreamOut::<GatherRequest>::join(&mut self.requests.request, &mut self.gather.request);
         StreamOut::<LineRecallAck>::link(&mut self.recall_ack, &mut self.gather.ack);
 
-        self.counters.pulse[0].next = self.read.refused.val();
-        self.counters.pulse[1].next = self.gather.refused.val();
-        for i in 0..2 {
-            self.refused[i].next = self.counters.count[i].val();
-        }
-        self.incomplete.next = self.gather.incomplete.val();
+        self.reports.pulse[0].next = self.read.refused.val();
+        self.reports.pulse[1].next = self.gather.refused.val();
+        self.reports.amount[0].next = self.gather.incomplete.val();
+        self.events.next = self.reports.events.val();
     }
 }
 
@@ -188,7 +183,7 @@ pub fn designs() -> Vec<Design> {
             "adapter_pcie_gather",
             Gather::new(&shape, aperture.index_bits),
         ),
-        Design::leaf("adapter_pcie_counters", Counters::new(2)),
+        Design::leaf("adapter_pcie_events", Events::new(2, true)),
         Design::composite("adapter_pcie", PcieAdapter::new(&shape)),
     ]
 }

@@ -25,7 +25,7 @@ fn adapter() -> Network {
         ("ack_skid".into(), skid::<LineRecallAck>()),
         ("done_skid".into(), skid::<CxlDone>()),
     ];
-    network(designs(), &["host", "card", "counters"], blocks)
+    network(designs(), &["host", "card", "reports"], blocks)
 }
 
 fn request(opcode: u64, line: u64, tag: u64, how: [u64; 3]) -> Value {
@@ -130,6 +130,8 @@ fn every_request_gets_what_the_tables_say() {
         let (mut loads, mut writebacks) = (sink("load"), sink("writeback"));
         let mut open: BTreeMap<u64, (Due, u64)> = BTreeMap::new();
         let (mut asked, mut noticed, mut written) = (0, 0, 0);
+        let counted = ["bus_refused_requests", "bus_refused_writes"];
+        let counted = counted.map(|field| bench.pulses("events", field));
         let mut refused = [0; 2];
         for n in 0..500u64 {
             let line = rng.random_range(0..LINES);
@@ -219,8 +221,8 @@ fn every_request_gets_what_the_tables_say() {
             .values()
             .filter(|(due, _)| due.completion.is_some() || due.data.is_some());
         assert_eq!(rest.count(), 0);
-        assert_eq!(bench.dut.peek("refused$0"), refused[0]);
-        assert_eq!(bench.dut.peek("refused$1"), refused[1]);
+        bench.steps(4);
+        assert_eq!(counted.map(|pulse| bench.counted(pulse)), refused);
     }
 }
 
@@ -385,7 +387,8 @@ fn responses_of_no_snoop_are_dropped_and_counted() {
         Pace::Full,
     );
     let ack = bench.sink("recall_ack", Pace::Full);
+    let dropped = bench.pulses("events", "bus_dropped_responses");
     bench.steps(20);
     assert!(bench.received(ack).is_empty());
-    assert_eq!(bench.dut.peek("refused$2"), 3);
+    assert_eq!(bench.counted(dropped), 3);
 }

@@ -93,7 +93,7 @@ fn adapter() -> Network {
     blocks.push(("ack_skid".into(), skid::<LineRecallAck>()));
     network(
         designs(),
-        &["read", "write", "recalls", "", "counters"],
+        &["read", "write", "recalls", "", "reports"],
         blocks,
     )
 }
@@ -160,6 +160,7 @@ fn reads_become_loads_and_answers_keep_their_id_and_order() {
         let mut bench = Bench::new(&mut dut, rng.random());
         bench.steps(TABLE_LINES + 4);
         let ar = [0, 1].map(|s| bench.source(&format!("ar${s}"), Vec::new(), pace));
+        let refused = bench.pulses("events", "bus_refused_requests");
         let r = [0, 1].map(|s| bench.sink(&format!("r${s}"), pace));
         let mut loads = Arrivals::new(bench.sink("load", pace));
         let fill = bench.source("fill", Vec::new(), Pace::Percent(80));
@@ -227,7 +228,8 @@ fn reads_become_loads_and_answers_keep_their_id_and_order() {
                 at += count as usize;
             }
         }
-        assert_eq!(bench.dut.peek("refused$0"), bad);
+        bench.steps(4);
+        assert_eq!(bench.counted(refused), bad);
     }
 }
 
@@ -245,6 +247,7 @@ fn writes_of_whole_lines_reach_the_card_before_their_answer() {
         let mut expected: [Vec<(u64, u64)>; 2] = Default::default();
         let mut lines: [Vec<u32>; 2] = Default::default();
         let mut reached: [Vec<bool>; 2] = Default::default();
+        let counted = bench.pulses("events", "bus_refused_writes");
         let mut refused = 0;
         for _ in 0..300 {
             let line = *all_lines().choose(&mut rng).expect("some");
@@ -311,7 +314,7 @@ fn writes_of_whole_lines_reach_the_card_before_their_answer() {
             last_beats.push(2 * last_beats.len() + 1);
         }
         assert_eq!(seen, lines);
-        assert_eq!(bench.dut.peek("refused$1"), refused);
+        assert_eq!(bench.counted(counted), refused);
         // The answer to a line comes after the card took it.
         let taken = bench.receive_cycles(writebacks);
         for slice in 0..2 {
@@ -375,6 +378,7 @@ fn a_recall_that_meets_a_load_is_acknowledged_clean() {
         // The card: loads without answer, recalls without acknowledgement.
         let mut parked: Vec<(u32, u64)> = Vec::new();
         let mut recalled: Vec<u32> = Vec::new();
+        let dropped = bench.pulses("events", "bus_dropped_responses");
         let (mut at_once, mut stray, mut filled) = (0, 0, 0);
         let line_of = |address: u64| NAMES.card[&((address >> 7) as u32)];
         let word = |item: &Value| field::<EciMessage>(item, "word");
@@ -475,7 +479,8 @@ fn a_recall_that_meets_a_load_is_acknowledged_clean() {
         assert!(parked.is_empty() && recalled.is_empty() && invalidates.is_empty());
         assert!(units.values().all(|unit| *unit == Unit::Idle), "{units:?}");
         assert!(at_once > 50, "{at_once} recalls met a load");
-        assert_eq!(bench.dut.peek("refused$2"), stray);
+        bench.steps(4);
+        assert_eq!(bench.counted(dropped), stray);
     }
 }
 

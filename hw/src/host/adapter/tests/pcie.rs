@@ -22,7 +22,7 @@ fn adapter() -> Network {
     ];
     network(
         designs(),
-        &["read", "deadline", "requests", "gather", "counters"],
+        &["read", "deadline", "requests", "gather", "reports"],
         blocks,
     )
 }
@@ -113,6 +113,7 @@ fn stores_come_together_and_recalls_bring_what_is_there() {
         let answers = bench.sink("b$0", pace);
         let writebacks = bench.sink("writeback", pace);
         let acks = bench.sink("recall_ack", pace);
+        let counted = bench.pulses("events", "bus_refused_writes");
         let mut kept = Kept::default();
         let some_lines: Vec<u64> = (0..10).map(|_| rng.random_range(0..320)).collect();
         let (mut lines, mut given, mut responses) = (Vec::new(), Vec::new(), Vec::new());
@@ -194,9 +195,10 @@ fn stores_come_together_and_recalls_bring_what_is_there() {
             .map(|item| (of(item, "id"), of(item, "dirty") == 1, bytes(item)))
             .collect();
         assert_eq!(got, given);
-        assert_eq!(bench.dut.peek("incomplete"), kept.incomplete() as u64);
+        let amount = bench.dut.peek_field("events", "bus_incomplete");
+        assert_eq!(amount, kept.incomplete() as u64);
         let refused = responses.iter().filter(|(_, resp)| *resp != 0).count();
-        assert_eq!(bench.dut.peek("refused$1"), refused as u64);
+        assert_eq!(bench.counted(counted), refused as u64);
     }
 }
 
@@ -326,6 +328,7 @@ fn a_read_that_the_card_does_not_answer_is_answered() {
     let mut dut = adapter();
     let mut bench = Bench::new(&mut dut, 3);
     bench.steps(LINES + 4);
+    let refused = bench.pulses("events", "bus_refused_requests");
     let ar = bench.source("ar$0", vec![address(5, 17, 0)], Pace::Full);
     let load = bench.sink("load", Pace::Full);
     let r = bench.sink("r$0", Pace::Full);
@@ -372,7 +375,7 @@ fn a_read_that_the_card_does_not_answer_is_answered() {
         (17, 0, content(8, 0)),
     ];
     assert_eq!(got, expected);
-    assert_eq!(bench.dut.peek("refused$0"), 2);
+    assert_eq!(bench.counted(refused), 2);
 }
 
 #[test]
