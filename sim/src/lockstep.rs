@@ -10,7 +10,7 @@ use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 
-use lauberhorn_coherence::{EndpointLayout, LineAddress};
+use lauberhorn_coherence::{LineAddress, Placement};
 use lauberhorn_driver::lines::{Lines, LinesError, Registers, RegistersError, STORE_BYTES};
 
 use crate::csr::{CsrMaster, RegisterAccess, Ticket};
@@ -286,17 +286,22 @@ pub struct Lockstep {
 }
 
 impl Lockstep {
+    /// Whether cores cache the card's lines.
+    pub fn is_coherent(&self) -> bool {
+        self.coherent
+    }
+
     /// No tasks yet; cores that are `coherent` cache the card's lines.
     pub fn new(
         core_count: usize,
-        layout: &EndpointLayout,
+        placement: &dyn Placement,
         coherent: bool,
         cost: SoftwareCost,
     ) -> Lockstep {
         Lockstep {
             slots: (0..core_count).map(|_| Slot::default()).collect(),
-            line_bytes: layout.line_bytes(),
-            line_count: layout.aperture_lines(),
+            line_bytes: placement.line_bytes(),
+            line_count: placement.aperture_lines(),
             coherent,
             cost,
             next_ticket: 0,

@@ -6,7 +6,7 @@ use std::fmt;
 use lauberhorn_coherence::InterconnectProfile;
 use lauberhorn_driver::endpoint::Mode;
 
-use crate::host::bus::BusSettings;
+use crate::host::bus::{BusSettings, Units};
 use crate::seed::Seed;
 use crate::stand::Stand;
 
@@ -70,7 +70,11 @@ impl Way {
         stand.eviction_chance_65536 = 3000;
         stand.prefetch_chance_65536 = 6000;
         stand.block_time_cycles = 3000;
-        stand.bus = self.adapter.then_some(BusSettings::WILD);
+        // Cores load overflow lines without being told to, which lines of one directory unit do not bear.
+        stand.bus = self.adapter.then_some(BusSettings {
+            units: Units::OnePerLine,
+            ..BusSettings::WILD
+        });
         stand.seed = root.child(&self.to_string());
         stand
     }

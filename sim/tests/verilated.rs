@@ -25,6 +25,8 @@ mod preempt;
 mod services;
 #[path = "verilated/speed.rs"]
 mod speed;
+#[path = "verilated/units.rs"]
+mod units;
 #[path = "verilated/waves.rs"]
 mod waves;
 #[path = "verilated/ways.rs"]

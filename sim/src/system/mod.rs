@@ -11,7 +11,7 @@ use std::cell::RefCell;
 use std::future::Future;
 use std::rc::Rc;
 
-use lauberhorn_coherence::{EndpointLayout, LineRole, Parity};
+use lauberhorn_coherence::{EndpointLayout, LineRole, Parity, Placement};
 use lauberhorn_driver::bypass::Bypass;
 use lauberhorn_driver::endpoint::{Acknowledge, EndpointError, Mode, TxMode};
 use lauberhorn_driver::service::Services;
@@ -93,7 +93,7 @@ pub enum SystemError {
 pub struct Surroundings {
     /// The card's configuration.
     pub config: NicConfig,
-    /// The placement of its lines.
+    /// The placement of its lines at the line port.
     pub layout: EndpointLayout,
     /// The host; its core count is set to what the endpoints need.
     pub host: HostConfig,
@@ -123,7 +123,8 @@ struct Playing {
 pub struct System<N> {
     nic: N,
     config: NicConfig,
-    layout: EndpointLayout,
+    /// Where the cores find the card's lines.
+    placement: Rc<dyn Placement>,
     host: Host,
     bus: Option<Box<dyn Bus>>,
     lockstep: Lockstep,
@@ -187,12 +188,18 @@ impl<N: NicPins> System<N> {
             line_events: Vec::new(),
             core_events: Vec::new(),
             config: around.config,
-            layout: around.layout,
+            placement: Rc::new(around.layout),
         }
     }
 
-    /// Puts a bus between cores and card, instead of the line port itself.
+    /// Puts a bus between cores and card, instead of the line port itself; before anything is spawned.
     pub fn attach_bus(&mut self, bus: Box<dyn Bus>) {
+        if let Some(placement) = bus.placement() {
+            let core_count = placement.endpoints() + 1;
+            let coherent = self.lockstep.is_coherent();
+            self.lockstep = Lockstep::new(core_count, &*placement, coherent, self.cost);
+            self.placement = placement;
+        }
         self.bus = Some(bus);
     }
 
@@ -205,13 +212,12 @@ impl<N: NicPins> System<N> {
             LineRole::RxControl(_) => mode.acknowledge == Acknowledge::Store,
             LineRole::Preemption => mode.preemption,
         };
-        let layout = &self.layout;
-        let lines = (0..layout.endpoints()).flat_map(|endpoint| {
-            let roles = layout.placement().map(|(role, _)| role);
-            roles
+        let placement = &self.placement;
+        let lines = (0..placement.endpoints()).flat_map(|endpoint| {
+            LineRole::all(placement.overflow_lines())
                 .filter(|role| harmless(*role))
                 .filter_map(move |role| {
-                    let line = layout.address(endpoint, role)?;
+                    let line = placement.address(endpoint, role)?;
                     Some((endpoint, line.0, role.is_tx()))
                 })
         });
@@ -240,7 +246,7 @@ impl<N: NicPins> System<N> {
 
     /// Starts a worker on an endpoint whose core runs none.
     pub fn spawn_worker(&mut self, services: &Rc<RefCell<Services>>, mode: Mode, endpoint: usize) {
-        let (services, layout) = (services.clone(), self.layout.clone());
+        let (services, placement) = (services.clone(), self.placement.clone());
         let (cost, log) = (self.cost, self.stage_log.clone());
         let mtu_bytes = self.config.mtu_bytes();
         self.spawn(endpoint, move |core| async move {
@@ -250,17 +256,18 @@ impl<N: NicPins> System<N> {
                 cost,
                 log,
             };
-            let mut worker = Worker::new(core, observer, &layout, endpoint, mtu_bytes, mode)?;
+            let mut worker = Worker::new(core, observer, &*placement, endpoint, mtu_bytes, mode)?;
             worker.run(&*services, |_| true).await
         });
     }
 
     /// Starts the bypass with the given stack behind it, on the bypass endpoint or a raw worker.
     pub fn spawn_bypass<S: HostStack + 'static>(&mut self, stack: S, endpoint: usize, mode: Mode) {
-        let layout = self.layout.clone();
+        let placement = self.placement.clone();
         let max_frame_bytes = self.config.max_frame_bytes();
         self.spawn(endpoint, move |core| async move {
-            let mut bypass = Bypass::new(core, stack, &layout, endpoint, max_frame_bytes, mode)?;
+            let mut bypass =
+                Bypass::new(core, stack, &*placement, endpoint, max_frame_bytes, mode)?;
             bypass.run(|_| true).await
         });
     }
@@ -296,7 +303,7 @@ impl<N: NicPins> System<N> {
     {
         let result = Rc::new(RefCell::new(None));
         let slot = result.clone();
-        let control_core = self.layout.endpoints();
+        let control_core = self.placement.endpoints();
         self.lockstep.spawn(control_core, move |core| async move {
             *slot.borrow_mut() = Some(task(core).await);
         });

@@ -1,7 +1,8 @@
 //! # Enzian's directory
 //! The host's end of the ECI adapter: two slices with an AXI4 port and three local channels each, and
-//! behind them a directory unit for each line. A unit does one thing at a time: a load, a write, or a
-//! clean-invalidate with all that belongs to it, which ends with the card's unlock.
+//! behind them 64 directory units, each of which has the lines of one colour. A unit does one thing at a
+//! time: a load, a write, or a clean-invalidate with all that belongs to it, which ends with the card's
+//! unlock. So two lines of a unit can wait for each other: a wait that does not end is a fault.
 //!
 //! | line message | transaction |
 //! |---|---|
@@ -11,24 +12,28 @@
 //! | clean-invalidate of the card | waits for the unit, then recall; the modified line as AXI write, then LCIA |
 //!
 //! A load of a line whose unit is locked waits for the unlock. Forbidden transactions: reads and writes
-//! beyond the aperture or of other sizes, acknowledgements of nothing.
+//! where there is no line or of other sizes, acknowledgements of nothing.
 //!
-//! Not modelled: lines that share a unit, which `lauberhorn_coherence::planner` keeps apart.
+//! The cores find the lines where the plan of the card has them; a run with the units of contiguous lines
+//! shows what the plan is good for.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::rc::Rc;
 
-use lauberhorn_coherence::{EndpointLayout, LineAddress};
+use lauberhorn_coherence::planner::{Plan, PlannedLine, colour, hash, lines_of};
+use lauberhorn_coherence::{EndpointLayout, Placement};
 use lauberhorn_hw::host::adapter::eci::{
-    CARD_NODE, CLEAN_INVALIDATE, REQUEST_CHANNEL, RESPONSE_CHANNEL, UNLOCK, alias_line,
+    CARD_NODE, CLEAN_INVALIDATE, REQUEST_CHANNEL, RESPONSE_CHANNEL, UNLOCK,
 };
 use lauberhorn_hw::host::adapter::types::EciMessage;
 use lauberhorn_interface::counters::Counter;
 use rand::Rng;
+use rand::seq::SliceRandom;
 
 use super::axi::{Address, AxiPort, OKAY, ReadBeat, WriteBeat};
 use super::pins::{Adapter, Inlet, Outlet};
 use super::port::{FromHost, HostPort};
-use super::{Bus, BusError, BusReport, BusRule, BusSettings, stray, wrong};
+use super::{Bus, BusError, BusReport, BusRule, BusSettings, Units, stray, wrong};
 use crate::channel::{Payload, fields};
 use crate::host::{LineBytes, LinePortIn, LinePortOut, MAX_LINE_BYTES, line_beat, set_line_beat};
 use crate::model::{Model, ModelError};
@@ -38,6 +43,9 @@ const SLICES: usize = 2;
 const IDS: u8 = 128;
 const LINE_BYTES: usize = 128;
 const ADDRESS_MASK: u64 = (1 << 40) - 1;
+/// A unit that does one thing for longer, while another waits for it, will never be done: no block
+/// time is as long.
+const STALL_CYCLES: u64 = 100_000;
 
 /// A message on a local channel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -105,18 +113,24 @@ enum Invalidate {
     Locked,
 }
 
-/// What the directory does about a line.
+/// What the directory has to do about a line.
 #[derive(Debug, Default)]
-struct Unit {
+struct Line {
     work: VecDeque<(u64, Work)>,
     /// A read or write of the line is with the card; of a read the host's id.
     busy: Option<Option<u8>>,
     invalidate: Option<Invalidate>,
 }
 
-impl Unit {
+impl Line {
     fn is_idle(&self) -> bool {
         self.work.is_empty() && self.busy.is_none() && self.invalidate.is_none()
+    }
+
+    /// The unit is at work for it.
+    fn has_begun(&self) -> bool {
+        let arrived = matches!(self.invalidate, None | Some(Invalidate::Arrived(_)));
+        self.busy.is_some() || !arrived
     }
 }
 
@@ -125,22 +139,28 @@ pub struct EciBus {
     adapter: Adapter,
     slices: Vec<Slice>,
     host: HostPort,
-    units: BTreeMap<u32, Unit>,
+    plan: Rc<Plan>,
+    /// What the lines of the plan are, and their units.
+    names: BTreeMap<u32, (PlannedLine, usize)>,
+    lines: BTreeMap<u32, Line>,
     active: BTreeSet<u32>,
+    /// The line that each unit is at work for, and since when.
+    units: BTreeMap<usize, (u32, u64)>,
     aperture_bytes: u64,
     forbidden: [u64; 3],
     waited: u64,
+    queued: u64,
     invalidates: u64,
 }
 
 /// Byte address of a line as the directory names it, and its slice.
 fn place(line: u32) -> (u64, usize) {
-    let hashed = alias_line(LineAddress(line));
+    let hashed = hash(line);
     (u64::from(hashed) << 7, usize::from(hashed % 2 == 0))
 }
 
 fn line_at(address: u64) -> u32 {
-    alias_line(LineAddress((address >> 7) as u32))
+    hash((address >> 7) as u32)
 }
 
 impl Slice {
@@ -163,7 +183,7 @@ impl EciBus {
     /// A directory with nothing to do before an adapter that was just reset.
     ///
     /// # Errors
-    /// When the adapter was not built.
+    /// When the adapter was not built, or the card's lines have no plan.
     pub fn open(
         layout: &EndpointLayout,
         settings: BusSettings,
@@ -173,24 +193,38 @@ impl EciBus {
         let slices: Result<_, _> = (0..SLICES)
             .map(|index| Slice::new(&adapter.model, index))
             .collect();
-        let lines = layout.endpoints() * layout.stride_lines();
+        let plan = Plan::new(layout)?;
+        let of_card = lines_of(layout).into_iter();
+        let names = lines_of(&plan).into_iter().zip(of_card);
+        let names = names.map(|(planned, card)| {
+            let unit = match settings.units {
+                Units::Planned => colour(planned.line),
+                Units::Contiguous => colour(card.line),
+                Units::OnePerLine => planned.line as usize,
+            };
+            (planned.line, (planned, unit))
+        });
         adapter.reset()?;
         Ok(EciBus {
             adapter,
             slices: slices?,
             host: HostPort::new(LINE_BYTES),
-            units: BTreeMap::new(),
+            names: names.collect(),
+            lines: BTreeMap::new(),
             active: BTreeSet::new(),
-            aperture_bytes: (lines.next_power_of_two().max(256) * LINE_BYTES) as u64,
+            units: BTreeMap::new(),
+            aperture_bytes: plan.aperture_bytes() as u64,
+            plan: Rc::new(plan),
             forbidden: [0; 3],
             waited: 0,
+            queued: 0,
             invalidates: 0,
         })
     }
 
-    fn unit(&mut self, line: u32) -> &mut Unit {
+    fn line(&mut self, line: u32) -> &mut Line {
         self.active.insert(line);
-        self.units.entry(line).or_default()
+        self.lines.entry(line).or_default()
     }
 
     fn receive(&mut self, cycle: u64, message: FromHost) -> Result<(), BusError> {
@@ -198,15 +232,15 @@ impl EciBus {
         match message {
             FromHost::Load(load) => {
                 let work = Work::Load(load.id);
-                self.unit(load.address).work.push_back((start, work));
+                self.line(load.address).work.push_back((start, work));
             }
             FromHost::Writeback(line, Some(data)) => {
                 let work = Work::Write(data);
-                self.unit(line).work.push_back((start, work));
+                self.line(line).work.push_back((start, work));
             }
             FromHost::Writeback(_, None) => {}
             FromHost::Acknowledge(line, data) => {
-                let unit = self.unit(line);
+                let unit = self.line(line);
                 if !matches!(unit.invalidate, Some(Invalidate::Asked)) {
                     return Err(stray(cycle, "recall acknowledgement", line));
                 }
@@ -227,7 +261,7 @@ impl EciBus {
             if let Some(answer) = slice.axi.b.take(&mut self.adapter, cycle)? {
                 let write = slice.writes.remove(&answer.id);
                 match write.ok_or_else(|| stray(cycle, "b", answer))? {
-                    Write::Line(line) if answer.resp == OKAY => self.unit(line).busy = None,
+                    Write::Line(line) if answer.resp == OKAY => self.line(line).busy = None,
                     Write::Forbidden if answer.resp != OKAY => {}
                     other => return Err(wrong(cycle, "b", answer, other)),
                 }
@@ -248,7 +282,7 @@ impl EciBus {
                 }
                 let start = self.adapter.later(cycle);
                 self.invalidates += 1;
-                let unit = self.unit(line);
+                let unit = self.line(line);
                 if unit.invalidate.is_some() {
                     return Err(stray(cycle, "lci", line));
                 }
@@ -267,7 +301,7 @@ impl EciBus {
                 if message != expected || place(line).1 != index {
                     return Err(wrong(cycle, "ul", message, expected));
                 }
-                let unit = self.unit(line);
+                let unit = self.line(line);
                 if !matches!(unit.invalidate, Some(Invalidate::Locked)) {
                     return Err(stray(cycle, "ul", line));
                 }
@@ -307,7 +341,7 @@ impl EciBus {
             for (index, beat) in beats.iter().enumerate() {
                 set_line_beat(&mut data, index, beat);
             }
-            let id = self.unit(line).busy.take().flatten();
+            let id = self.line(line).busy.take().flatten();
             let id = id.ok_or_else(|| stray(cycle, "r", line))?;
             self.host.fill(id, true, data);
         }
@@ -315,60 +349,117 @@ impl EciBus {
     }
 
     /// Starts what the units may start.
-    fn work(&mut self, cycle: u64) {
-        for line in self.active.clone() {
-            let unit = self.units.get_mut(&line).expect("an active unit exists");
-            if unit.is_idle() {
+    fn work(&mut self, cycle: u64) -> Result<(), BusError> {
+        let mut active: Vec<_> = self.active.iter().copied().collect();
+        active.shuffle(&mut self.adapter.rng);
+        for line in active {
+            self.release(line);
+            let state = self.lines.get_mut(&line).expect("an active line exists");
+            if state.is_idle() {
                 self.active.remove(&line);
                 continue;
             }
-            if unit.busy.is_some() {
+            if state.busy.is_some() {
                 continue;
             }
-            let next = unit
-                .work
-                .front()
-                .map(|(start, work)| (*start <= cycle, work));
-            let due = matches!(next, Some((true, _)));
-            let write = matches!(next, Some((_, Work::Write(_))));
-            match &mut unit.invalidate {
-                Some(Invalidate::Arrived(start))
-                    if *start <= cycle && (!due || self.adapter.rng.random()) =>
-                {
-                    unit.invalidate = Some(Invalidate::Asked);
-                    self.host.recall(line);
-                }
-                // What the cores gave back before they saw the recall comes first.
-                Some(Invalidate::Answered(data)) if !write => match data.take() {
-                    Some(data) => self.write(cycle, line, &data),
-                    None => {
-                        unit.invalidate = Some(Invalidate::Locked);
-                        let start = self.adapter.later(cycle);
-                        let (address, slice) = place(line);
-                        let message = acknowledgement(address, slice);
-                        self.slices[slice].lcia.push(start, message);
+            let unit = self.unit(line);
+            match self.units.get(&unit) {
+                Some(&(holder, since)) if holder != line => {
+                    self.queued += 1;
+                    if cycle > since + STALL_CYCLES {
+                        return Err(self.stall(cycle, holder, line));
                     }
-                },
-                None | Some(Invalidate::Arrived(_)) if due => self.start_next(cycle, line),
-                Some(Invalidate::Asked | Invalidate::Answered(_)) if due && write => {
-                    self.start_next(cycle, line);
+                    continue;
                 }
                 _ => {}
             }
+            self.begin(cycle, line);
+            if self.lines[&line].has_begun() {
+                self.units.entry(unit).or_insert((line, cycle));
+            }
+        }
+        Ok(())
+    }
+
+    /// The unit of a line.
+    fn unit(&self, line: u32) -> usize {
+        self.names
+            .get(&line)
+            .map_or(colour(line), |(_, unit)| *unit)
+    }
+
+    /// The unit of a line may go on when it has done its work for the line.
+    fn release(&mut self, line: u32) {
+        let unit = self.unit(line);
+        let holds = self
+            .units
+            .get(&unit)
+            .is_some_and(|(holder, _)| *holder == line);
+        if holds && !self.lines[&line].has_begun() {
+            self.units.remove(&unit);
+        }
+    }
+
+    fn stall(&self, cycle: u64, holder: u32, waiting: u32) -> BusError {
+        let name = |line| match self.names.get(&line) {
+            Some((line, _)) => line.to_string(),
+            None => format!("line {line:#x}"),
+        };
+        let rule = BusRule::Stall {
+            unit: self.unit(holder),
+            holder: name(holder),
+            waiting: name(waiting),
+            cycles: STALL_CYCLES,
+        };
+        BusError::Broken { cycle, rule }
+    }
+
+    /// Starts what the unit may do next about a line.
+    fn begin(&mut self, cycle: u64, line: u32) {
+        let unit = self.lines.get_mut(&line).expect("an active line exists");
+        let next = unit
+            .work
+            .front()
+            .map(|(start, work)| (*start <= cycle, work));
+        let due = matches!(next, Some((true, _)));
+        let write = matches!(next, Some((_, Work::Write(_))));
+        match &mut unit.invalidate {
+            Some(Invalidate::Arrived(start))
+                if *start <= cycle && (!due || self.adapter.rng.random()) =>
+            {
+                unit.invalidate = Some(Invalidate::Asked);
+                self.host.recall(line);
+            }
+            // What the cores gave back before they saw the recall comes first.
+            Some(Invalidate::Answered(data)) if !write => match data.take() {
+                Some(data) => self.write(cycle, line, &data),
+                None => {
+                    unit.invalidate = Some(Invalidate::Locked);
+                    let start = self.adapter.later(cycle);
+                    let (address, slice) = place(line);
+                    let message = acknowledgement(address, slice);
+                    self.slices[slice].lcia.push(start, message);
+                }
+            },
+            None | Some(Invalidate::Arrived(_)) if due => self.start_next(cycle, line),
+            Some(Invalidate::Asked | Invalidate::Answered(_)) if due && write => {
+                self.start_next(cycle, line);
+            }
+            _ => {}
         }
     }
 
     fn start_next(&mut self, cycle: u64, line: u32) {
-        let unit = self.units.get_mut(&line).expect("it has work");
+        let unit = self.lines.get_mut(&line).expect("it has work");
         match unit.work.pop_front() {
             Some((_, Work::Load(host_id))) => {
                 let (address, slice) = place(line);
                 let Some(id) = self.free_id(slice, true) else {
-                    let unit = self.units.get_mut(&line).expect("it has work");
+                    let unit = self.lines.get_mut(&line).expect("it has work");
                     unit.work.push_front((cycle, Work::Load(host_id)));
                     return;
                 };
-                self.units.get_mut(&line).expect("it has work").busy = Some(Some(host_id));
+                self.lines.get_mut(&line).expect("it has work").busy = Some(Some(host_id));
                 let slice = &mut self.slices[slice];
                 slice.reads.insert(id, Read::Line(line, Vec::new()));
                 slice.axi.ar.push(cycle, whole_line(address, id));
@@ -381,7 +472,7 @@ impl EciBus {
     fn write(&mut self, cycle: u64, line: u32, data: &LineBytes) {
         let (address, slice) = place(line);
         let id = self.free_id(slice, false).expect("a write is short");
-        self.units.get_mut(&line).expect("it has work").busy = Some(None);
+        self.lines.get_mut(&line).expect("it has work").busy = Some(None);
         let delay = self.adapter.later(cycle);
         let slice = &mut self.slices[slice];
         slice.writes.insert(id, Write::Line(line));
@@ -404,12 +495,26 @@ impl EciBus {
         })
     }
 
+    /// The address of a place without line, in this slice.
+    fn nowhere(&mut self, slice: usize) -> u64 {
+        loop {
+            let line = self
+                .adapter
+                .rng
+                .random_range(0..self.plan.aperture_lines() as u32);
+            if !self.names.contains_key(&line) && place(line).1 == slice {
+                return place(line).0;
+            }
+        }
+    }
+
     /// Starts a transaction that the bus forbids.
     fn trespass(&mut self, cycle: u64) {
         let rng = &mut self.adapter.rng;
         let (kind, slice) = (rng.random_range(0..3), rng.random_range(0..SLICES));
         let mut fields = whole_line(rng.random_range(0..self.aperture_bytes) & !127, 0);
-        match rng.random_range(0..5) {
+        match rng.random_range(0..6) {
+            5 => fields.address = self.nowhere(slice),
             0 => fields.address |= self.aperture_bytes << rng.random_range(0..10),
             1 => fields.address |= rng.random_range(1..128),
             2 => fields.len = [0, 2, 6, 255][rng.random_range(0..4)],
@@ -439,9 +544,7 @@ impl EciBus {
                 }
             }
             _ => {
-                // The last lines of the aperture belong to no endpoint, so nothing is out for them.
-                let address = self.aperture_bytes - 128 * (1 + slice as u64);
-                let mut message = acknowledgement(address, slice);
+                let mut message = acknowledgement(self.nowhere(slice), slice);
                 match self.adapter.rng.random_range(0..3) {
                     0 => message.word ^= 1 << 60,
                     1 => message.size = 2,
@@ -473,6 +576,10 @@ fn acknowledgement(address: u64, slice: usize) -> Message {
 }
 
 impl Bus for EciBus {
+    fn placement(&self) -> Option<Rc<dyn Placement>> {
+        Some(self.plan.clone())
+    }
+
     fn to_card(&self) -> LinePortIn {
         self.adapter.to_card()
     }
@@ -491,7 +598,7 @@ impl Bus for EciBus {
             self.receive(cycle, message)?;
         }
         self.sample(cycle)?;
-        self.work(cycle);
+        self.work(cycle)?;
         if self.adapter.is_hostile() {
             self.trespass(cycle);
         }
@@ -516,10 +623,14 @@ impl Bus for EciBus {
     }
 
     fn events(&self) -> Vec<(&'static str, u64)> {
-        vec![
+        let mut events = vec![
             ("clean-invalidates", self.invalidates),
             ("clean-invalidates that met a load", self.waited),
             ("forbidden transactions", self.forbidden.iter().sum()),
-        ]
+        ];
+        if self.adapter.settings.units != Units::OnePerLine {
+            events.push(("cycles of waiting for a unit", self.queued));
+        }
+        events
     }
 }

@@ -17,7 +17,10 @@ mod pcie;
 mod pins;
 mod port;
 
-use lauberhorn_coherence::EndpointLayout;
+use std::rc::Rc;
+
+use lauberhorn_coherence::planner::PlanError;
+use lauberhorn_coherence::{EndpointLayout, Placement};
 use lauberhorn_interface::counters::Counter;
 use thiserror::Error;
 
@@ -38,6 +41,20 @@ pub struct BusSettings {
     pub stall_256: u16,
     /// Chance, in 1/65536 per cycle, of a transaction that the bus forbids.
     pub hostile_65536: u32,
+    /// ECI: which lines share a unit of the directory.
+    pub units: Units,
+}
+
+/// Which lines share a unit of Enzian's directory.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Units {
+    /// Those of one colour, as the card is built.
+    #[default]
+    Planned,
+    /// Those that would have one colour if the lines lay one after the other, which is not safe.
+    Contiguous,
+    /// None: the adapter alone is tried, with a host that loads any line at any time.
+    OnePerLine,
 }
 
 impl BusSettings {
@@ -46,6 +63,7 @@ impl BusSettings {
         delay_cycles: 24,
         stall_256: 60,
         hostile_65536: 500,
+        units: Units::Planned,
     };
 }
 
@@ -65,6 +83,16 @@ pub enum BusRule {
         channel: &'static str,
         item: String,
         expected: String,
+    },
+    #[error(
+        "directory unit {unit} has been at work for {holder} for {cycles} cycles, and {waiting} \
+         waits for it"
+    )]
+    Stall {
+        unit: usize,
+        holder: String,
+        waiting: String,
+        cycles: u64,
     },
     #[error("{kind} counted {counted} times, it happened {happened} times")]
     Count {
@@ -91,6 +119,9 @@ pub enum BusError {
         /// What.
         rule: BusRule,
     },
+    /// The bus has no safe place for the card's lines.
+    #[error(transparent)]
+    Plan(#[from] PlanError),
     /// No adapter speaks this bus.
     #[error("there is no adapter for {name}: there are {}", BUSES.join(", "))]
     Unknown {
@@ -121,6 +152,11 @@ pub(crate) const FORBIDDEN: [Counter; 3] = [
 
 /// A bus with the card's adapter to it. Forbidden transactions wait for [`Bus::provoke`].
 pub trait Bus {
+    /// Where the cores find the card's lines, when that is not where the card has them.
+    fn placement(&self) -> Option<Rc<dyn Placement>> {
+        None
+    }
+
     /// What the adapter drives at the card's line port in this cycle.
     fn to_card(&self) -> LinePortIn;
 
