@@ -323,7 +323,8 @@ impl Bench {
             let expected = self.asked >> bit & 1 == 1 && !self.busy[worker];
             let at = format!("endpoint {worker}, cycle {}", self.cycle);
             assert_eq!(yielded >> bit & 1 == 1, expected, "{at}");
-            assert_eq!(self.replay.may_have_yielded(worker), expected, "{at}");
+            // The replay does not see when a reset has ended, so it may think of one more way.
+            assert!(self.replay.may_have_yielded(worker) || !expected, "{at}");
             self.yields += usize::from(expected);
         }
     }
