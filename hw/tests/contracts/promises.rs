@@ -385,7 +385,7 @@ pub const PROMISES: &[Promise] = &[
         "1 load/cycle, 1 beat/cycle",
         &[
             "host/adapter/tests/eci.rs::every_way_takes_two_or_three_cycles_and_a_beat_per_cycle",
-            "host/adapter/tests/pcie.rs::every_way_takes_two_or_three_cycles_and_an_item_per_cycle",
+            "host/adapter/tests/pcie.rs::every_way_takes_three_cycles_and_an_item_per_cycle",
             "host/adapter/tests/eci.rs::reads_become_loads_and_answers_keep_their_id_and_order",
         ],
     ),
@@ -464,7 +464,7 @@ pub const PROMISES: &[Promise] = &[
         "1 cycle from `load` to `load_out`, 0 from `fill` to `answer`",
         "1 load and 1 answer/cycle",
         &[
-            "host/adapter/tests/pcie.rs::every_way_takes_two_or_three_cycles_and_an_item_per_cycle",
+            "host/adapter/tests/pcie.rs::every_way_takes_three_cycles_and_an_item_per_cycle",
             "host/adapter/tests/pcie.rs::a_read_that_the_card_does_not_answer_is_answered",
         ],
     ),
@@ -474,7 +474,7 @@ pub const PROMISES: &[Promise] = &[
         "1 cycle",
         "1 write or recall/cycle",
         &[
-            "host/adapter/tests/pcie.rs::every_way_takes_two_or_three_cycles_and_an_item_per_cycle",
+            "host/adapter/tests/pcie.rs::every_way_takes_three_cycles_and_an_item_per_cycle",
             "host/adapter/tests/pcie.rs::stores_come_together_and_recalls_bring_what_is_there",
         ],
     ),
@@ -486,7 +486,7 @@ pub const PROMISES: &[Promise] = &[
         &[
             "host/adapter/tests/pcie.rs::gathering_takes_two_cycles_and_its_answer_a_third",
             "host/adapter/tests/pcie.rs::requests_about_one_line_come_back_to_back",
-            "host/adapter/tests/pcie.rs::every_way_takes_two_or_three_cycles_and_an_item_per_cycle",
+            "host/adapter/tests/pcie.rs::every_way_takes_three_cycles_and_an_item_per_cycle",
             "host/adapter/tests/pcie.rs::stores_come_together_and_recalls_bring_what_is_there",
         ],
     ),

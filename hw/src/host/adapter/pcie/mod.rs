@@ -4,9 +4,9 @@
 //! write-combined; nothing is held.
 //!
 //! ```text
-//! ar[0] ─▶ skid ─▶ AxiRead ─▶┌──────────┐─▶ load ──▶ line port
-//!  r[0] ◀───────── AxiRead ◀─│ Deadline │◀─ skid ◀─ fill
-//!                            └──────────┘
+//! ar[0] ─▶ skid ─▶ AxiRead ─▶ skid ─▶┌──────────┐─▶ load ──▶ line port
+//!  r[0] ◀───────── AxiRead ◀─ skid ◀─│ Deadline │◀─ skid ◀─ fill
+//!                                    └──────────┘
 //! aw[0], w[0] ──▶┌──────────┐   ┌────────┐─▶ writeback
 //!                │ Requests │──▶│ Gather │─▶ recall_ack
 //!      recall ──▶└──────────┘   └────────┘─▶ b[0]
@@ -14,8 +14,7 @@
 //!
 //! | way | cycles |
 //! |---|---|
-//! | `ar` to `load`, `fill` to `r` | 2 each |
-//! | `w` to `writeback`, `recall` to `recall_ack` | 3 each |
+//! | `ar` to `load`, `fill` to `r`, `w` to `writeback`, `recall` to `recall_ack` | 3 each |
 //!
 //! Every output follows from registers only. The block time of the card must end well before the
 //! deadline of 48 µs: the shortest completion timeout that a root port has by default is 50 µs.
@@ -77,7 +76,9 @@ pub struct PcieAdapter {
     /// What was not accepted.
     pub events: Signal<Out, BusEvents>,
     ar_skid: Vec<Skid<AxiAddress>>,
+    load_skid: Skid<LineLoad>,
     fill_skid: Skid<LineFill>,
+    answer_skid: Skid<ReadAnswer>,
     read: AxiRead,
     deadline: Deadline,
     requests: Requests,
@@ -120,7 +121,9 @@ impl PcieAdapter {
             recall_ack: StreamOut::default(),
             events: Signal::default(),
             ar_skid: vec![Skid::default()],
+            load_skid: Skid::default(),
             fill_skid: Skid::default(),
+            answer_skid: Skid::default(),
             read: AxiRead::new(PORTS, 1, aperture),
             deadline: Deadline::new(DEADLINE_CYCLES),
             requests: Requests::new(aperture),
@@ -134,9 +137,20 @@ impl Logic for PcieAdapter {
     #[hdl_gen]
     fn update(&mut self) {
         clock!(
-            self, clock, fill_skid, read, deadline, requests, gather, reports
+            self,
+            clock,
+            load_skid,
+            fill_skid,
+            answer_skid,
+            read,
+            deadline,
+            requests,
+            gather,
+            reports
         );
+        self.load_skid.reset.next = self.reset.val();
         self.fill_skid.reset.next = self.reset.val();
+        self.answer_skid.reset.next = self.reset.val();
         self.read.reset.next = self.reset.val();
         self.deadline.reset.next = self.reset.val();
         self.requests.reset.next = self.reset.val();
@@ -154,11 +168,13 @@ impl Logic for PcieAdapter {
             StreamOut::<AxiWriteResponse>::link(&mut self.b[i], &mut self.gather.b);
         }
 
-        StreamOut::<LineLoad>::join(&mut self.read.load, &mut self.deadline.load);
+        StreamOut::<LineLoad>::join(&mut self.read.load, &mut self.load_skid.rx);
+        StreamOut::<LineLoad>::join(&mut self.load_skid.tx, &mut self.deadline.load);
         StreamOut::<LineLoad>::link(&mut self.load, &mut self.deadline.load_out);
         StreamIn::<LineFill>::link(&mut self.fill, &mut self.fill_skid.rx);
         StreamOut::<LineFill>::join(&mut self.fill_skid.tx, &mut self.deadline.fill);
-        StreamOut::<ReadAnswer>::join(&mut self.deadline.answer, &mut self.read.answer);
+        StreamOut::<ReadAnswer>::join(&mut self.deadline.answer, &mut self.answer_skid.rx);
+        StreamOut::<ReadAnswer>::join(&mut self.answer_skid.tx, &mut self.read.answer);
         StreamOut::<LineWriteback>::link(&mut self.writeback, &mut self.gather.writeback);
         StreamIn::<LineRecall>::link(&mut self.recall, &mut self.requests.recall);
         StreamOut::<GatherRequest>::join(&mut self.requests.request, &mut self.gather.request);
