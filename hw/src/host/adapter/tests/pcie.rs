@@ -2,7 +2,7 @@
 
 use super::super::pcie::{DEADLINE_CYCLES, designs};
 use super::*;
-use crate::host::adapter::types::GatherRequest;
+use crate::host::adapter::types::{GatherRequest, ReadAnswer};
 use crate::testing::{Pace, Rng, rng, root_seed};
 use crate::types::{LineRecall, LineRecallAck};
 use lauberhorn_coherence::{EndpointLayout, LineAddress, LineRole, Parity};
