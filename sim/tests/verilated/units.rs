@@ -62,7 +62,6 @@ fn serve(mode: Mode, units: Units, calls: u32) -> Result<Running, StandError> {
         running.system.take_sent();
         running.system.timeline_mut().take_finished();
     }
-    running.system.calm_bus();
     running.settle(QUIET_CYCLES, CALL_LIMIT_CYCLES)?;
     Ok(running)
 }
