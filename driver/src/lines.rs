@@ -59,6 +59,10 @@ pub trait Lines {
     /// Bytes of a line.
     fn line_bytes(&self) -> usize;
 
+    /// Whether the core's cache holds lines. Else stores are combined, every load goes to the card, and
+    /// none overtakes a store.
+    fn are_cached(&self) -> bool;
+
     /// Loads `line`; `data` is one line long. The card decides when the load completes.
     fn load(
         &self,

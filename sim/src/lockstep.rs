@@ -174,6 +174,10 @@ impl Lines for SimCore {
         self.line_bytes
     }
 
+    fn are_cached(&self) -> bool {
+        self.coherent
+    }
+
     async fn load(&self, line: LineAddress, data: &mut [u8]) -> Result<(), LinesError> {
         self.load_lines(&[line], data).await?;
         // What the driver loads alone is a control line; bit 0 says that it brought a message.

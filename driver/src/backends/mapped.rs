@@ -137,6 +137,10 @@ impl Lines for MappedLines {
         self.line_bytes
     }
 
+    fn are_cached(&self) -> bool {
+        false
+    }
+
     async fn load(&self, line: LineAddress, data: &mut [u8]) -> Result<(), LinesError> {
         self.read(line, data)
     }

@@ -388,18 +388,23 @@ fn writes_back_messages_of_every_length_around_line_boundaries() {
 }
 
 #[test]
-fn asks_for_the_control_line_unless_a_message_came_since() {
-    let (card, mut tx) = eager_sender(&NicConfig::eci());
-    let message = TxMessage {
-        kind: TxKind::Frame,
-        ..TxMessage::default()
-    };
-    let asked = |card: &MockCard| card.get().exclusive_loads;
-    run(tx.send(&card, message, b"first")).unwrap();
-    assert_eq!(asked(&card), 0, "after a reset the lines are free");
-    run(tx.send(&card, message, b"second")).unwrap();
-    assert_eq!(asked(&card), 1, "the first one may still be under way");
-    tx.settled();
-    run(tx.send(&card, message, b"third")).unwrap();
-    assert_eq!(asked(&card), 1, "the card gave a message, so it was done");
+fn asks_for_the_control_line_unless_nothing_is_cached_and_a_message_came_since() {
+    for cached in [false, true] {
+        let (card, mut tx) = eager_sender(&NicConfig::eci());
+        card.with(|card| card.cached = cached);
+        let message = TxMessage {
+            kind: TxKind::Frame,
+            ..TxMessage::default()
+        };
+        let asked = |card: &MockCard| card.get().exclusive_loads;
+        let first = usize::from(cached);
+        run(tx.send(&card, message, b"first")).unwrap();
+        assert_eq!(asked(&card), first, "after a reset the lines are free");
+        run(tx.send(&card, message, b"second")).unwrap();
+        assert_eq!(asked(&card), first + 1, "the first may be under way");
+        tx.settled();
+        run(tx.send(&card, message, b"third")).unwrap();
+        let third = first + 1 + usize::from(cached);
+        assert_eq!(asked(&card), third, "only a bus keeps the order");
+    }
 }

@@ -172,7 +172,8 @@ impl TxEndpoint {
     async fn send_eagerly(&mut self, lines: &impl Lines) -> Result<(), EndpointError> {
         let error = self.lines.lines_error();
         let line = self.control(Parity::Zero);
-        if !self.free {
+        // Where lines are cached, the load that brought a message may have overtaken the last one sent.
+        if lines.are_cached() || !self.free {
             lines.load_exclusive(line).await.map_err(&error)?;
         }
         let (control, overflow) = self.split_image();

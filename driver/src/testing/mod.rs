@@ -74,6 +74,8 @@ pub struct Card {
     unfenced_stores: bool,
     /// Control lines that are written back are sent.
     pub eager: bool,
+    /// The driver is told that its cache holds lines.
+    pub cached: bool,
     given_back: BTreeMap<LineAddress, Vec<u8>>,
     /// Messages taken from the endpoint: header and body.
     pub sent: Vec<(TxHeader, Vec<u8>)>,
@@ -279,6 +281,7 @@ impl MockCard {
             tx: Parity::Zero,
             unfenced_stores: false,
             eager: false,
+            cached: true,
             given_back: BTreeMap::new(),
             sent: Vec::new(),
             fills: Vec::new(),
@@ -350,6 +353,10 @@ impl MockCard {
 impl Lines for MockCard {
     fn line_bytes(&self) -> usize {
         self.get().layout.line_bytes()
+    }
+
+    fn are_cached(&self) -> bool {
+        self.get().cached
     }
 
     async fn load(&self, line: LineAddress, data: &mut [u8]) -> Result<(), LinesError> {

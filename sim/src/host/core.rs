@@ -193,9 +193,9 @@ impl Core {
         self.prefetches.clear();
     }
 
-    /// No store waits to be performed.
+    /// No store waits to be performed, or in a write-combining buffer.
     pub fn stores_are_done(&self) -> bool {
-        self.stores.is_empty()
+        self.stores.is_empty() && self.combining.is_empty()
     }
 
     /// An operation is running.
@@ -329,7 +329,13 @@ impl Core {
                 self.prefetches.pop_front();
             }
         }
-        let mut running = self.running.take()?;
+        let Some(mut running) = self.running.take() else {
+            // Write-combining buffers do not keep what nothing is added to.
+            if self.stores.is_empty() {
+                self.flush_combining(cycle, link);
+            }
+            return None;
+        };
         if cycle >= running.start_cycle && self.advance(&mut running, cycle, link, ids) {
             return Some(CoreReply {
                 lines: running.captured.into_iter().flatten().collect(),

@@ -7,7 +7,7 @@ use lauberhorn_sim::ways::Way;
 
 use crate::ways::in_every_way;
 
-const CALLS: u32 = 160;
+const CALLS: u32 = 320;
 const CALLS_OF_EACH_WAY: u32 = 32;
 
 /// What the driver's software, evictions, timeouts and retirement bring about.

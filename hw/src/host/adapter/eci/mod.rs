@@ -203,16 +203,6 @@ impl Logic for EciAdapter {
         self.reports.reset.next = self.reset.val();
 
         for i in 0..2 {
-            self.ar_locate[i].clock.next = self.clock.val();
-            self.ar_locate[i].reset.next = self.reset.val();
-            self.aw_locate[i].clock.next = self.clock.val();
-            self.aw_locate[i].reset.next = self.reset.val();
-            self.lcia_locate[i].clock.next = self.clock.val();
-            self.lcia_locate[i].reset.next = self.reset.val();
-            self.lci_place[i].clock.next = self.clock.val();
-            self.lci_place[i].reset.next = self.reset.val();
-            self.ul_place[i].clock.next = self.clock.val();
-            self.ul_place[i].reset.next = self.reset.val();
             self.ar_skid[i].clock.next = self.clock.val();
             self.ar_skid[i].reset.next = self.reset.val();
             self.aw_skid[i].clock.next = self.clock.val();

@@ -148,7 +148,7 @@ impl Leaf for EciRecall {
         let table = |name: &str, width| Table::new(b, name, (bits, width), &sweep);
         let (loads, fills) = (table("loads", 1), table("fills", 1));
         // An LCI is out; its recall waits.
-        let (recalls, returns) = (table("recalls", 2), table("returns", 2));
+        let (recalls, returns) = (table("recalled", 2), table("returns", 2));
         let crossings = table("crossings", 1);
         let ids = table("recall_ids", RECALL_ID_BITS);
         let loaded = b.memory("loaded", 1 << ID_BITS, 1 + bits, MemoryStyle::Distributed);

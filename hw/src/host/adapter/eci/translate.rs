@@ -33,10 +33,6 @@ const CONTROL_BITS: usize = 2;
 /// Names of lines that come from the directory.
 #[derive(LogicBlock, Default)]
 pub struct EciLocate<T: Synth> {
-    /// Clock.
-    pub clock: Signal<In, Clock>,
-    /// Synchronous reset.
-    pub reset: Signal<In, Bit>,
     /// Items of the directory.
     pub rx: StreamIn<T>,
     /// Items for the adapter.
@@ -47,10 +43,6 @@ pub struct EciLocate<T: Synth> {
 /// Names of lines that go to the directory.
 #[derive(LogicBlock, Default)]
 pub struct EciPlace<T: Synth> {
-    /// Clock.
-    pub clock: Signal<In, Clock>,
-    /// Synchronous reset.
-    pub reset: Signal<In, Bit>,
     /// Items of the adapter.
     pub rx: StreamIn<T>,
     /// Items for the directory.
