@@ -39,6 +39,8 @@ const BRING_UP_LIMIT_CYCLES: u64 = 200_000;
 const BUS_CALM_CYCLES: u64 = 6_000;
 /// Cycles that a worker may take to yield.
 const PREEMPT_LIMIT_CYCLES: u64 = 200_000;
+/// So long after a core has stopped, what it stored has passed link and adapter.
+const POSTED_CYCLES: u64 = 2_000;
 /// Network prefix of the in-process stack.
 const PREFIX_BITS: u8 = 24;
 
@@ -282,6 +284,10 @@ impl Running {
         let stopped = |system: &System<NicModel>| system.core(endpoint).stores_are_done();
         self.system
             .run_until("the stores of the dead", BRING_UP_LIMIT_CYCLES, stopped)?;
+        if self.system.bus().is_some() {
+            // On a link no register write overtakes stores; here it takes a way of its own.
+            self.run_for(POSTED_CYCLES)?;
+        }
         self.system
             .control("a reset", BRING_UP_LIMIT_CYCLES, move |core| async move {
                 reset_endpoint(&core, endpoint).await

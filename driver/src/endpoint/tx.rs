@@ -19,10 +19,6 @@ use lauberhorn_interface::line::{HEADER_BYTES, SessionHandle, TxHeader, TxKind};
 use super::{Direction, EndpointError};
 use crate::lines::{Lines, STORE_BYTES};
 
-/// Overflow lines fetched ahead; with the control lines of both directions they fill the eight
-/// outstanding loads that a core may be expected to have.
-const PREPARED_LINES: usize = 6;
-
 /// How the card learns that a message is ready.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
@@ -109,14 +105,12 @@ impl TxEndpoint {
         self.free = true;
     }
 
-    /// The core is about to wait: fetches the lines that the next message is likely to need, those
-    /// of the last one.
+    /// The core is about to wait: fetches the control line. Not the overflow lines: while a message is
+    /// under way their loads wait at the card, and might keep it from a line that another endpoint must
+    /// give back.
     pub fn prepare(&self, lines: &impl Lines) {
         if self.mode == TxMode::Eager {
             lines.prefetch(self.control(Parity::Zero), true);
-            for &(line, _) in self.split_image().1.iter().take(PREPARED_LINES) {
-                lines.prefetch(line, true);
-            }
         }
     }
 

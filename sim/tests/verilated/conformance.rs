@@ -43,7 +43,6 @@ const REACHED: &[Pair] = &[
     ("preemption", "held", "allow"),
     ("preemption", "held", "reset"),
     ("preemption", "held", "dirty writeback"),
-    ("preemption", "recalled", "load"),
     ("preemption", "recalled", "clean acknowledgement"),
     ("preemption", "recalled", "dirty acknowledgement"),
     ("preemption", "reset", "dirty acknowledgement"),
