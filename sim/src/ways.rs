@@ -50,16 +50,6 @@ impl Way {
         PROFILES.into_iter().flat_map(with_and_without).flatten()
     }
 
-    /// The same, with the preemption line where the interconnect allows it.
-    #[must_use]
-    pub fn preemptible(self) -> Way {
-        let mode = match self.profile.coherent {
-            true => self.mode.preemptible(),
-            false => self.mode,
-        };
-        Way { mode, ..self }
-    }
-
     /// A stand on which hosts stall, evict and prefetch at random all the time, and the bus does what it
     /// may and what it may not.
     pub fn stand(&self, root: Seed) -> Stand {

@@ -61,7 +61,7 @@ fn colours(endpoints: usize, stride_bits: usize) -> Result<(Vec<[u32; 3]>, usize
     }
 }
 
-/// A place for each line of a card. See the [module text](self).
+/// A place for each line of a card. The module text says where each lies.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Plan {
     card: EndpointLayout,
