@@ -118,14 +118,24 @@ impl<H: Home> Way<H> {
         next.step(&Step::Load(load))
     }
 
-    /// This way, and those on which some of the loads that are on their way came first.
-    fn after_loads(&self) -> Vec<Self> {
+    /// This way, and those on which some of the loads that are on their way came first, each also
+    /// with what the card may then have done by itself.
+    fn before_trigger(&self) -> Vec<Self> {
         let mut ways = vec![self.clone()];
         let mut last = self.clone();
         while let Some(next) = last.take_load() {
             ways.push(next.clone());
             last = next;
         }
+        let alone = |way: &Self| {
+            let hidden = way.home.hidden();
+            hidden
+                .iter()
+                .filter_map(|step| way.step(step))
+                .collect::<Vec<_>>()
+        };
+        let alone: Vec<_> = ways.iter().flat_map(alone).collect();
+        ways.extend(alone);
         ways
     }
 
@@ -242,9 +252,8 @@ impl<H: Home> Half<H> {
     ) -> Result<(), Unexplained> {
         let mut found = Vec::new();
         for way in &self.ways {
-            // What it starts may come before or after the loads that are on their way.
             let mut before = match way.home.is_trigger(line, data.is_some()) {
-                true => way.after_loads(),
+                true => way.before_trigger(),
                 false => vec![way.clone()],
             };
             let in_reset: Vec<_> = before.iter().filter_map(Way::start_reset).collect();

@@ -436,3 +436,26 @@ fn a_reset_may_come_between_a_load_and_a_message() {
         result.unwrap_or_else(|error| panic!("{error}"));
     }
 }
+
+/// The block time of a load that waits for the acknowledgement runs out while the acknowledgement is on its
+/// way: the card may have met either first.
+#[test]
+fn a_wait_may_end_just_before_its_acknowledgement() {
+    for empty in [false, true] {
+        let mut trace = Trace::new(false, true);
+        trace.get(R0, 1, kind(RxKind::TryAgain));
+        trace.load(R1, 2);
+        trace.back(R0, Some(line(&[1])));
+        if empty {
+            trace.fill(2, zeros());
+            trace.fetch(R1, None);
+            trace.get(R1, 3, kind(RxKind::TryAgain));
+            let mut kept = trace.with(trace.messages.clone());
+            kept.messages.drain(5..7);
+            assert!(kept.replay().is_err(), "a line of zeros stayed");
+        } else {
+            trace.fill(2, kind(RxKind::TryAgain));
+        }
+        trace.replay().unwrap_or_else(|error| panic!("{error}"));
+    }
+}
