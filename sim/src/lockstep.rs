@@ -12,6 +12,7 @@ use std::task::{Context, Poll, Waker};
 
 use lauberhorn_coherence::{LineAddress, Placement};
 use lauberhorn_driver::lines::{Lines, LinesError, Registers, RegistersError, STORE_BYTES};
+use lauberhorn_interface::line::RxHeader;
 
 use crate::csr::{CsrMaster, RegisterAccess, Ticket};
 use crate::host::{CoreEvent, CoreOp, CoreReply, Host, LineBytes};
@@ -42,6 +43,8 @@ struct Mailbox {
     gone: Option<String>,
     /// A message has come whose overflow lines were not loaded yet.
     overflow_follows: bool,
+    /// Bytes of it that no line has brought yet.
+    bytes_left: usize,
 }
 
 /// A task's view of its core: lines, registers and time.
@@ -152,6 +155,20 @@ impl SimCore {
         Ok(())
     }
 
+    /// Loads a line again for each further piece of it that the software reads alone.
+    async fn load_pieces(
+        &self,
+        line: LineAddress,
+        is_control: bool,
+        bytes: usize,
+        data: &mut [u8],
+    ) -> Result<(), LinesError> {
+        for _ in 0..self.cost.further_loads(is_control, bytes) {
+            self.load_lines(&[line], data).await?;
+        }
+        Ok(())
+    }
+
     async fn register(&self, access: RegisterAccess) -> Result<u32, RegistersError> {
         self.alive()
             .map_err(|reason| RegistersError::Gone { reason })?;
@@ -183,7 +200,15 @@ impl Lines for SimCore {
         // What the driver loads alone is a control line; bit 0 says that it brought a message.
         if data.first().is_some_and(|first| first & 1 == 1) {
             self.delay(self.cost.control_cycles).await;
+            let header = data.first_chunk().map(RxHeader::decode);
+            let Some(Ok(header)) = header else {
+                return Ok(());
+            };
             self.mailbox.borrow_mut().overflow_follows = true;
+            let end = header.end_bytes();
+            let body = end.min(data.len()) - header.kind.body_offset();
+            self.load_pieces(line, true, body, data).await?;
+            self.mailbox.borrow_mut().bytes_left = end.saturating_sub(data.len());
         }
         Ok(())
     }
@@ -192,7 +217,14 @@ impl Lines for SimCore {
         if std::mem::take(&mut self.mailbox.borrow_mut().overflow_follows) {
             self.delay(self.cost.overflow_cycles).await;
         }
-        self.load_lines(lines, data).await
+        self.load_lines(lines, data).await?;
+        for (&line, data) in lines.iter().zip(data.chunks_exact_mut(self.line_bytes)) {
+            let left = self.mailbox.borrow().bytes_left;
+            let bytes = left.min(data.len());
+            self.mailbox.borrow_mut().bytes_left = left - bytes;
+            self.load_pieces(line, false, bytes, data).await?;
+        }
+        Ok(())
     }
 
     async fn load_exclusive(&self, line: LineAddress) -> Result<(), LinesError> {

@@ -24,9 +24,26 @@ pub struct SoftwareCost {
     pub receive_cycles: u64,
     /// The handler.
     pub handler_cycles: u64,
+    /// Bytes of a message that one load brings, where that is less than a line: the header takes one
+    /// load, and each line of the body as many as its bytes need, one after the other.
+    pub load_bytes: Option<usize>,
 }
 
 impl SoftwareCost {
+    /// Further loads of a line, after the one that brought the header or the line's first bytes, for `bytes` of
+    /// the body in it.
+    pub(crate) fn further_loads(&self, is_control: bool, bytes: usize) -> usize {
+        let Some(load_bytes) = self.load_bytes else {
+            return 0;
+        };
+        let loads = bytes.div_ceil(load_bytes);
+        if is_control {
+            loads
+        } else {
+            loads.saturating_sub(1)
+        }
+    }
+
     /// What the profile says of software.
     pub fn from_profile(profile: &InterconnectProfile, clock_hz: u64) -> Self {
         Self {

@@ -74,6 +74,7 @@ fn system(options: Options) -> (System<MockNic>, channel::ChannelPeer) {
             overflow_cycles: 7,
             receive_cycles: 5,
             handler_cycles: 10,
+            load_bytes: None,
         },
         seed: options.seed,
         config: config.clone(),
