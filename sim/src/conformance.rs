@@ -17,13 +17,6 @@ use crate::system::System;
 use crate::ways::Way;
 use crate::workload::{CallSpec, Route};
 
-const CLIENT: Route = Route {
-    client_mac: [2, 0, 0, 0, 0, 9],
-    client_ipv4: [192, 0, 2, 9],
-    client_port: 700,
-    card_mac: [2, 0, 0, 0, 0, 1],
-    card_ipv4: [192, 0, 2, 1],
-};
 /// Longest arguments of a call.
 const ARGUMENT_BYTES: usize = 1400;
 const GROUP_CALLS: u32 = 8;
@@ -78,7 +71,7 @@ pub fn run_in(way: Way, seed: Seed, calls: u32) -> Result<Coverage, StandError> 
             let bytes = call as usize * 97 % ARGUMENT_BYTES;
             let mut arguments = (bytes as u32).to_be_bytes().to_vec();
             arguments.resize(4 + bytes.next_multiple_of(4), 0x5a);
-            let frame = CallSpec::new(call, key, arguments).frame(&CLIENT);
+            let frame = CallSpec::new(call, key, arguments).frame(&Route::EXAMPLE);
             running.system.push_frame(frame, false, 0);
         }
         if first % KILL_EVERY == 0 {

@@ -11,14 +11,6 @@ use lauberhorn_sim::workload::{CallSpec, Route};
 
 use crate::ways::in_every_way;
 
-const ROUTE: Route = Route {
-    client_mac: [2, 0, 0, 0, 0, 9],
-    client_ipv4: [192, 0, 2, 9],
-    client_port: 700,
-    card_mac: [2, 0, 0, 0, 0, 1],
-    card_ipv4: [192, 0, 2, 1],
-};
-
 const VICTIM: usize = 2;
 /// Two for each worker: while one is served, the next is there.
 const CALLS: u32 = 8;
@@ -52,7 +44,7 @@ fn kill_at_every_step(mut stand: Stand) {
             for _ in 0..count {
                 let mut arguments = (ARGUMENT_BYTES as u32).to_be_bytes().to_vec();
                 arguments.resize(4 + ARGUMENT_BYTES, xid as u8);
-                frames.push(CallSpec::new(xid, key, arguments).frame(&ROUTE));
+                frames.push(CallSpec::new(xid, key, arguments).frame(&Route::EXAMPLE));
                 xid += 1;
             }
             frames

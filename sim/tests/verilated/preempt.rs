@@ -12,14 +12,6 @@ use lauberhorn_sim::system::Stage;
 use lauberhorn_sim::workload::{CallSpec, Route};
 use rand::Rng;
 
-const ROUTE: Route = Route {
-    client_mac: [2, 0, 0, 0, 0, 9],
-    client_ipv4: [192, 0, 2, 9],
-    client_port: 700,
-    card_mac: [2, 0, 0, 0, 0, 1],
-    card_ipv4: [192, 0, 2, 1],
-};
-
 const ROUNDS: u32 = 40;
 const CALLS: u32 = 6;
 /// Reads of the register while a worker yields: far longer than a call takes.
@@ -31,7 +23,7 @@ fn echo_of(xid: u32, bytes: u32) -> Vec<u8> {
     let key = services.key(echo::PROGRAM, echo::VERSION, 1);
     let mut arguments = bytes.to_be_bytes().to_vec();
     arguments.resize(4 + bytes.next_multiple_of(4) as usize, xid as u8);
-    CallSpec::new(xid, key, arguments).frame(&ROUTE)
+    CallSpec::new(xid, key, arguments).frame(&Route::EXAMPLE)
 }
 
 /// Workers without their core, and when they were.
