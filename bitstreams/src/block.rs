@@ -12,6 +12,7 @@ use crate::resources::Resources;
 use crate::sta::{Analysis, Graph, Path as TimingPath};
 use crate::tool::{Target, Tool};
 use lauberhorn_hw::design::{Design, designs, sizes};
+use lauberhorn_hw::nic::tops;
 use lauberhorn_interface::hash::fnv1a;
 use serde::{Deserialize, Serialize};
 use std::collections::btree_map::Entry;
@@ -51,7 +52,8 @@ impl Source {
 /// Every block there is. The random machines that prove the builder are no blocks.
 pub fn sources() -> Result<Vec<Source>, Error> {
     let is_block = |design: &Design| !design.name.starts_with("random_");
-    let blocks = designs().into_iter().chain(sizes()).filter(is_block);
+    let cards = sizes().into_iter().chain(tops());
+    let blocks = designs().into_iter().filter(is_block).chain(cards);
     blocks
         .map(|design| Source::new(&design.name, &design.top, &design.verilog))
         .collect()

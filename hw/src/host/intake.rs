@@ -107,8 +107,14 @@ impl Leaf for Intake {
         is_ack.set(choose_back);
         dirty.set(choose_back.mux(back.field("dirty"), given.field("dirty")));
         beat_last.set(last);
-        address.set(choose_back.mux(back.field("id").zext(ADDRESS_BITS), given.field("address")));
-        data.set(choose_back.mux(back.field("data"), given.field("data")));
+        // Wide, so that `ready` does not wait for a net of this many loads: the same choice, but when nothing comes.
+        let take_back = b.wire(
+            "take_back",
+            turn.q()
+                .mux(inside.q() | back_valid, !inside.q() & !given_valid),
+        );
+        address.set(take_back.mux(back.field("id").zext(ADDRESS_BITS), given.field("address")));
+        data.set(take_back.mux(back.field("data"), given.field("data")));
 
         let line = shape.decode(b, address.q());
         b.unused(line.beat);

@@ -195,7 +195,7 @@ impl<const E: usize> Logic for NicPcie<E> {
 /// # Panics
 /// When the bus has lines of another size, see [`BUSES`].
 pub fn on_bus_design(bus: &str, name: &str, config: &NicConfig) -> Option<Design> {
-    let name = format!("{}_on_{bus}", name.replace('-', "_"));
+    let name = format!("nic_{}_on_{bus}", name.replace('-', "_"));
     macro_rules! with_endpoints {
         ($($endpoints:literal)+) => {
             match (bus, config.endpoints()) {

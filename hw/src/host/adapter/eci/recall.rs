@@ -40,8 +40,8 @@
 //! `load` that meets its recall to `ack`; 0 from `fill` to `answer`.
 //! Throughput: 1 of each per cycle; what meets something else of its line takes two cycles more, and an
 //! empty cycle follows a load that meets its recall and a recall that goes while `lci` or `ack` stops.
-//! Backpressure: lossless. Within a cycle `load.ready` follows from `load_out.ready`, `fill` and `answer` from
-//! each other, `recall.ready` from `lci.ready` and `ack.ready`, `lcia.ready` from all `lcia.valid`,
+//! Backpressure: lossless; `load.ready` falls one cycle after `load_out` stopped. Within a cycle `fill` and
+//! `answer` follow from each other, `recall.ready` from `lci.ready` and `ack.ready`, `lcia.ready` from all `lcia.valid`,
 //! `ul.ready` and `ack.ready`, `ul` and `ack` from `ul.ready` and `ack.ready`.
 //! Ordering: as they come; in one cycle loads go first, then acknowledgements, then recalls. A load leaves
 //! before the acknowledgement of the recall that it meets.
@@ -122,7 +122,6 @@ impl EciRecall {
 impl Leaf for EciRecall {
     fn combinational(&self) -> &'static [&'static str] {
         &[
-            "load$ready <- load_out$ready",
             "fill$ready <- answer$ready",
             "answer$payload <- fill$payload",
             "answer$valid <- fill$valid",
@@ -175,22 +174,29 @@ impl Leaf for EciRecall {
         let (lcia_at, recall_at) = (lcia_line.q(), recall_line.q());
         let load_is_at = |line| load_valid.q() & load_line.eq(line);
 
-        // Loads go on at once, unless the last one's acknowledgement waits: this one may need its place.
-        let load = b.read(&self.load.payload);
+        // Loads go on at once, unless the last one's acknowledgement waits: this one may need its place. One
+        // more has room, so that `ready` need not wait for the card's.
+        let (spare_valid, spare) = (b.reg("spare_valid_q", 1), b.reg_of::<LineLoad>("spare_q"));
+        let comes = b.wire("comes", b.read(&self.load.valid) & cleared);
+        let load = spare_valid.q().mux(spare.q(), b.read(&self.load.payload));
+        let load = b.typed::<LineLoad>(load);
         let offers = b.wire("offers", load_valid.q() & !load_ack.valid.q());
         let leaves = b.wire("leaves", offers & b.read(&self.load_out.ready));
         let load_next = b.wire("load_next", !load_valid.q() | leaves);
         let arriving = b.wire("load_arriving", alias(b, load.field("address").trunc(bits)));
         b.unused(load);
-        b.drive(&self.load.ready, load_next & cleared);
+        b.drive(&self.load.ready, !spare_valid.q() & cleared);
         b.when(load_next, || {
-            load_valid.set(b.read(&self.load.valid) & cleared);
+            load_valid.set(spare_valid.q() | comes);
             load_q.set(b.pack::<LineLoad>(&[
                 ("address", arriving.zext(24)),
                 ("id", load.field("id")),
                 ("exclusive", load.field("exclusive")),
             ]));
-        });
+            spare_valid.set(b.bit(false));
+        })
+        .or_when(comes, || spare_valid.set(b.bit(true)));
+        b.when(!spare_valid.q(), || spare.set(b.read(&self.load.payload)));
         b.drive(&self.load_out.valid, offers);
         b.drive(&self.load_out.payload, load_q.q());
         let look = b.wire("load_look", load_next.mux(arriving, load_line));

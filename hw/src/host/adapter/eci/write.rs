@@ -13,8 +13,8 @@
 //! Latency: 1 cycle from `w` to `writeback`.
 //! Throughput: 1 beat/cycle over both slices.
 //! Backpressure: lossless. Within a cycle `aw[s].ready` and `w[s].ready` follow from all `aw` and `w`,
-//! `writeback.ready` and `b[s].ready`; `writeback.valid` from `b[s].ready`, `b[s]` from
-//! `writeback.ready` and, for a refused write, from `w[s]`.
+//! `writeback.ready` and `b[s].ready`; `b[s]` from `writeback.ready` and, for a refused write, from `w[s]`
+//! and `b[s].ready`.
 //! Ordering: bursts of a slice in order, slices take turns burst by burst.
 //! Reset: forgets a burst half taken.
 //! Errors: outside of the aperture DECERR, other than two whole beats SLVERR; such bursts are taken and
@@ -82,7 +82,6 @@ impl Leaf for EciWrite {
             "w$*$ready <- w$*$payload",
             "w$*$ready <- w$*$valid",
             "w$*$ready <- writeback$ready",
-            "writeback$valid <- b$*$ready",
             "b$*$payload <- aw$*$payload",
             "b$*$payload <- aw$*$valid",
             "b$*$payload <- w$*$valid",
@@ -147,8 +146,12 @@ impl Leaf for EciWrite {
         let out_wrong = b.reg_data("out_wrong_q", 1);
         let b_ready: Vec<_> = self.b.iter().map(|port| b.read(&port.ready)).collect();
         let out_last = out.q().field("last");
-        let can_answer = out_slice.q().mux(b_ready[1], b_ready[0]);
-        let offered = b.wire("offered", out_valid.q() & (!out_last | can_answer));
+        // Known the cycle before: `ready` stays until something is given.
+        let can_answer: Vec<_> = (0..SLICES)
+            .map(|slice| b.reg(&format!("can_answer_{slice}_q"), 1))
+            .collect();
+        let may_answer = out_slice.q().mux(can_answer[1].q(), can_answer[0].q());
+        let offered = b.wire("offered", out_valid.q() & (!out_last | may_answer));
         let taken = b.wire("taken", offered & b.read(&self.writeback.ready));
         b.drive(&self.writeback.valid, offered);
         b.drive(&self.writeback.payload, out.q());
@@ -201,7 +204,9 @@ impl Leaf for EciWrite {
                 0 => !ends_slice,
                 _ => ends_slice,
             };
-            b.drive(&answer.valid, (ends_bad | ends_good) & here);
+            let given = b.wire(&format!("given_{port}"), (ends_bad | ends_good) & here);
+            can_answer[port].set(b_ready[port] & !given);
+            b.drive(&answer.valid, given);
             b.drive(
                 &answer.payload,
                 b.pack::<AxiWriteResponse>(&[
