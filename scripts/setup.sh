@@ -5,7 +5,7 @@ say() { printf '%s\n' "$*" >&2; }
 
 # command-or-file:package
 BUILD_NEEDS="verilator:verilator g++:g++ make:make /usr/include/zlib.h:zlib1g-dev"
-TEST_NEEDS="yosys:yosys tshark:tshark rpcgen:rpcsvc-proto /usr/include/tirpc/rpc/rpc.h:libtirpc-dev pkg-config:pkg-config rpcinfo:rpcbind ip:iproute2 ping:iputils-ping"
+TEST_NEEDS="yosys:yosys python3:python3 /usr/share/doc/python3-venv:python3-venv tshark:tshark rpcgen:rpcsvc-proto /usr/include/tirpc/rpc/rpc.h:libtirpc-dev pkg-config:pkg-config rpcinfo:rpcbind ip:iproute2 ping:iputils-ping"
 
 missing() { # needs...
     local need what
