@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Real clients against the simulated card: a network namespace, a TAP device in it, unmodified ping,
-# rpcinfo and a C client made by rpcgen. Needs root.
+# rpcinfo and a C client made by rpcgen. Needs root. $LAUBERHORN is the command, which is built unless set.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 namespace=lauberhorn-test
@@ -19,8 +19,8 @@ fail() { printf 'check_tap: %s\n' "$*" >&2; sed 's/^/    /' "$work/nic.log" >&2;
 
 ip netns del $namespace 2>/dev/null || true
 make --quiet -C testbench/clients BUILD="$work/clients" "$work/clients/client"
-cargo build --quiet --package lauberhorn-cli
-binary=${CARGO_TARGET_DIR:-target}/debug/lauberhorn
+[ -n "${LAUBERHORN:-}" ] || cargo build --quiet --package lauberhorn-cli
+binary=${LAUBERHORN:-${CARGO_TARGET_DIR:-target}/debug/lauberhorn}
 
 ip netns add $namespace
 inside() { timeout 60 ip netns exec $namespace "$@"; }
