@@ -46,8 +46,9 @@ impl Target {
                     "synth_xilinx -family xcup -flatten -noiopad -noclkbuf -uram {block_ram}-top {top}"
                 )
             }
+            // The one family of ALMs that yosys still has cells for.
             Target::Alm => {
-                format!("synth_intel_alm -family cyclone10gx -noiopad -noclkbuf -top {top}")
+                format!("synth_intel_alm -family cyclonev -noiopad -noclkbuf -top {top}")
             }
         };
         // Leaving out the library's modules saves time. Older versions cannot; the reader looks for

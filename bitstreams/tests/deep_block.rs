@@ -26,17 +26,21 @@ module deep(input clock, input [15:0] seed, input [15:0] key,
 endmodule
 ";
 
-#[test]
-fn is_red_with_the_path_that_makes_it_so() {
-    let source = Source::foreign("deep", DEEP);
-    let estimator = Estimator {
+fn estimator(target: Target) -> Estimator {
+    Estimator {
         // Whichever version: the block is far beyond the limit.
         tool: Tool::system().expect("the system's yosys; apt-get install yosys"),
-        target: Target::Xcup,
+        target,
         grade: Grade::Two,
         paths: 4,
         dir: target_dir().join("synth-tests"),
-    };
+    }
+}
+
+#[test]
+fn is_red_with_the_path_that_makes_it_so() {
+    let source = Source::foreign("deep", DEEP);
+    let estimator = estimator(Target::Xcup);
     let report = estimator
         .report(&source, &BTreeMap::new())
         .expect("it can be mapped");
@@ -65,4 +69,16 @@ fn is_red_with_the_path_that_makes_it_so() {
         complaints.contains("deep is not in the table"),
         "{complaints}"
     );
+}
+
+#[test]
+fn takes_alms_and_has_no_timing_there() {
+    let source = Source::foreign("deep", DEEP);
+    let report = estimator(Target::Alm)
+        .report(&source, &BTreeMap::new())
+        .expect("it can be mapped");
+    let figures = report.figures;
+    assert!(figures.timing.is_none());
+    assert!(figures.resources.lut > 0 && figures.levels >= 8);
+    assert_eq!(figures.resources.ff, 64);
 }
