@@ -17,6 +17,10 @@ use std::path::{Path, PathBuf};
 pub const LEFT_OUT: &str = "pre-layout proxy, not a clock: placement, routing detours, congestion, \
      die crossings, clock skew and jitter are left out";
 
+/// What figures on Intel's ALMs are.
+pub const INDICATIVE: &str = "indicative: ALUTs of a Cyclone V, its MLABs' bits and M10K blocks in the columns LUT, \
+     LUT RAM and BRAM36; no timing";
+
 /// Figures of blocks.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub struct Table {
@@ -58,7 +62,11 @@ impl Table {
             target: target.name().to_owned(),
             grade,
             tool: tool.to_owned(),
-            note: LEFT_OUT.to_owned(),
+            note: match target {
+                Target::Xcup => LEFT_OUT,
+                Target::Alm => INDICATIVE,
+            }
+            .to_owned(),
             blocks: BTreeMap::new(),
             leaves: BTreeMap::new(),
         };
@@ -127,13 +135,15 @@ impl Table {
 
     /// As Markdown.
     pub fn markdown(&self) -> String {
+        let grade = match self.target == Target::Alm.name() {
+            true => String::new(),
+            false => format!("Speed grade {}. ", self.grade.name()),
+        };
         let mut out = format!(
-            "Tool: {}. Speed grade {}. {}.\n\n\
+            "Tool: {}. {grade}{}.\n\n\
              | block | LUT | FF | LUT RAM | SRL | CARRY8 | BRAM36 | URAM | DSP | levels | budget ns | fanout ns | period ns | class |\n\
              |---|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|---|\n",
-            self.tool,
-            self.grade.name(),
-            self.note
+            self.tool, self.note
         );
         for (name, figures) in &self.blocks {
             let r = &figures.resources;

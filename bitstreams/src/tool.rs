@@ -88,7 +88,7 @@ impl Tool {
             name,
             cache: cache.clone(),
         };
-        if let Some(command) = std::env::var_os("YOSYS") {
+        if let Some(command) = std::env::var_os("YOSYS").filter(|name| !name.is_empty()) {
             let command = PathBuf::from(command);
             let name = version(&command).ok_or(Error::NoTool)?;
             return Ok(named(command, name));

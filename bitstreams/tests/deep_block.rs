@@ -5,6 +5,7 @@ use lauberhorn_bitstreams::delay::Grade;
 use lauberhorn_bitstreams::table::Table;
 use lauberhorn_bitstreams::tool::{Target, Tool, target_dir};
 use std::collections::BTreeMap;
+use std::slice;
 
 /// Eight dependent additions between `seed_q` and `deep_q`, none before `shallow_q`.
 const DEEP: &str = "
@@ -74,9 +75,17 @@ fn is_red_with_the_path_that_makes_it_so() {
 #[test]
 fn takes_alms_and_has_no_timing_there() {
     let source = Source::foreign("deep", DEEP);
-    let report = estimator(Target::Alm)
+    let estimator = estimator(Target::Alm);
+    let report = estimator
         .report(&source, &BTreeMap::new())
         .expect("it can be mapped");
+    let table = Table::new(
+        Target::Alm,
+        Grade::Two,
+        &estimator.tool.name,
+        slice::from_ref(&report),
+    );
+    assert!(table.markdown().contains("indicative"));
     let figures = report.figures;
     assert!(figures.timing.is_none());
     assert!(figures.resources.lut > 0 && figures.levels >= 8);

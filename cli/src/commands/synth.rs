@@ -112,7 +112,9 @@ impl Synth {
         print!("{}", table.markdown());
         for report in &reports {
             self.print_paths(report);
-            print_parts(report);
+            if matches!(self.target, Target::Xcup) {
+                print_parts(report);
+            }
         }
         Ok(())
     }
