@@ -206,6 +206,10 @@ impl Leaf for EciWrite {
             };
             let given = b.wire(&format!("given_{port}"), (ends_bad | ends_good) & here);
             can_answer[port].set(b_ready[port] & !given);
+            b.assert(
+                &format!("room_for_answer_{port}_stays"),
+                !can_answer[port].q() | b_ready[port],
+            );
             b.drive(&answer.valid, given);
             b.drive(
                 &answer.payload,
