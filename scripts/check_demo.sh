@@ -1,20 +1,22 @@
 #!/usr/bin/env bash
 # Runs the demo twice on the captured session and lets tshark judge the frames that left the card; and once
-# behind the adapter to each bus, where every call must be answered too. $LAUBERHORN is the command; ./run unless set.
+# behind the adapter to each bus, where every call must be answered too. $LAUBERHORN is the command; it is built
+# unless set.
 set -euo pipefail
 cd "$(dirname "$0")/.."
+. scripts/setup.sh
+build_command
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
-lauberhorn=${LAUBERHORN:-./run}
 fixture=testbench/fixtures/rpc_session.pcap
 
 fail() { printf 'check_demo: %s\n' "$*" >&2; exit 1; }
 
 for turn in 1 2; do
-    "$lauberhorn" demo --pcap $fixture --out "$work/$turn.pcap" --json >"$work/$turn.json"
+    "$LAUBERHORN" demo --pcap $fixture --out "$work/$turn.pcap" --json >"$work/$turn.json"
 done
 for bus in eci cxl pcie; do
-    "$lauberhorn" demo --pcap $fixture --interconnect $bus --bus --json >"$work/$bus.json" ||
+    "$LAUBERHORN" demo --pcap $fixture --interconnect $bus --bus --json >"$work/$bus.json" ||
         fail "the demo fails behind the adapter to $bus"
 done
 cmp "$work/1.pcap" "$work/2.pcap" || fail "two runs gave different frames"

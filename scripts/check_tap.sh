@@ -3,6 +3,7 @@
 # rpcinfo and a C client made by rpcgen. Needs root. $LAUBERHORN is the command, which is built unless set.
 set -euo pipefail
 cd "$(dirname "$0")/.."
+. scripts/setup.sh
 namespace=lauberhorn-test
 device=lbh0
 card=192.0.2.1
@@ -19,8 +20,7 @@ fail() { printf 'check_tap: %s\n' "$*" >&2; sed 's/^/    /' "$work/nic.log" >&2;
 
 ip netns del $namespace 2>/dev/null || true
 make --quiet -C testbench/clients BUILD="$work/clients" "$work/clients/client"
-[ -n "${LAUBERHORN:-}" ] || cargo build --quiet --package lauberhorn-cli
-binary=${LAUBERHORN:-${CARGO_TARGET_DIR:-target}/debug/lauberhorn}
+build_command
 
 ip netns add $namespace
 inside() { timeout 60 ip netns exec $namespace "$@"; }
@@ -29,7 +29,7 @@ inside ip tuntap add dev $device mode tap
 inside sysctl -qw net.ipv6.conf.$device.disable_ipv6=1
 inside ip address add 192.0.2.2/24 dev $device
 inside ip link set $device up
-ip netns exec $namespace "$binary" tap --name $device --ip $card >"$work/nic.log" 2>&1 &
+ip netns exec $namespace "$LAUBERHORN" tap --name $device --ip $card >"$work/nic.log" 2>&1 &
 nic=$!
 # The device has carrier as soon as the card is attached to it.
 for _ in $(seq 100); do

@@ -43,3 +43,17 @@ setup() { # build | test
     fi
     export PATH="$PATH:/usr/sbin:/sbin"
 }
+
+# Builds the command and sets LAUBERHORN to it, unless that is set.
+build_command() {
+    [ -z "${LAUBERHORN:-}" ] || return 0
+    local quiet=--quiet
+    LAUBERHORN=${CARGO_TARGET_DIR:-target}/debug/lauberhorn
+    [ -x "$LAUBERHORN" ] || {
+        quiet=
+        say "building the simulated cards and the command: about ten minutes, once"
+    }
+    # There are no examples: asking for them asks for the features that tests have, so that nothing is built twice.
+    cargo build $quiet --workspace --bin lauberhorn --examples
+    export LAUBERHORN
+}
