@@ -51,7 +51,7 @@ build_command() {
     LAUBERHORN=${CARGO_TARGET_DIR:-target}/debug/lauberhorn
     [ -x "$LAUBERHORN" ] || {
         quiet=
-        say "building the simulated cards and the command: about ten minutes, once"
+        say "building the simulated cards and the command: about seven minutes on two cores, once"
     }
     # There are no examples: asking for them asks for the features that tests have, so that nothing is built twice.
     cargo build $quiet --workspace --bin lauberhorn --examples
