@@ -14,6 +14,8 @@
 //! Forbidden transactions: requests of no line and of other kinds, partial and poisoned writes, responses
 //! of no snoop. MemSpecRd is sent now and then; it has no answer.
 
+mod messages;
+
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use lauberhorn_coherence::EndpointLayout;
@@ -21,69 +23,17 @@ use lauberhorn_hw::host::adapter::cxl::types::*;
 use lauberhorn_interface::counters::Counter;
 use rand::Rng;
 
-use super::pins::{Adapter, Inlet, Outlet};
+use messages::{Channels, Completion, Request, Response, Snoop, Write};
+
+use super::pins::Adapter;
 use super::port::{FromHost, HostPort};
 use super::{Bus, BusError, BusReport, BusRule, BusSettings, stray, wrong};
-use crate::channel::{Payload, fields};
 use crate::host::{
     BeatData, LineBytes, LinePortIn, LinePortOut, MAX_LINE_BYTES, line_beat, set_line_beat,
 };
 use crate::seed::Seed;
 
 const LINE_BYTES: usize = 64;
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Request {
-    address: u64,
-    tag: u16,
-    opcode: u64,
-    snoop: u64,
-    meta_field: u64,
-    meta_value: u64,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq)]
-struct Write {
-    data: BeatData,
-    address: u64,
-    tag: u16,
-    opcode: u64,
-    poison: bool,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Response {
-    opcode: u64,
-    bi_tag: u16,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Completion {
-    opcode: u64,
-    tag: u16,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq)]
-struct Data {
-    data: BeatData,
-    opcode: u64,
-    tag: u16,
-    poison: bool,
-}
-
-impl Data {
-    /// What answers a read of a line that there is not.
-    fn is_nowhere(&self) -> bool {
-        self.opcode == MEM_DATA_NXM && self.poison && self.data == [u64::MAX; 8]
-    }
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Snoop {
-    address: u64,
-    opcode: u64,
-    bi_tag: u16,
-}
 
 /// What a tag stands for.
 #[derive(Clone, Debug)]
@@ -132,12 +82,7 @@ struct Unit {
 /// A CXL host and the adapter to it.
 pub struct CxlBus {
     adapter: Adapter,
-    req: Inlet<Request, 6>,
-    rwd: Inlet<Write, 6>,
-    birsp: Inlet<Response, 2>,
-    ndr: Outlet<Completion, 2>,
-    drs: Outlet<Data, 3>,
-    bisnp: Outlet<Snoop, 3>,
+    channels: Channels,
     host: HostPort,
     units: BTreeMap<u32, Unit>,
     active: BTreeSet<u32>,
@@ -160,101 +105,12 @@ impl CxlBus {
         seed: Seed,
     ) -> Result<CxlBus, BusError> {
         let mut adapter = Adapter::open("adapter_cxl", settings, seed)?;
-        let model = &adapter.model;
-        let request = [
-            "address",
-            "tag",
-            "opcode",
-            "snoop",
-            "meta_field",
-            "meta_value",
-        ];
-        let write = [
-            "address",
-            "tag",
-            "opcode",
-            "meta_field",
-            "meta_value",
-            "poison",
-        ];
-        let req = Inlet::new(
-            model,
-            "req",
-            fields::<CxlRequest, 6>(request),
-            |item: &Request| {
-                let rest = [item.snoop, item.meta_field, item.meta_value];
-                let [snoop, field, value] = rest;
-                let tag = item.tag.into();
-                let values = [item.address, tag, item.opcode, snoop, field, value];
-                (Payload::empty(), values)
-            },
-        )?;
-        let rwd = Inlet::new(
-            model,
-            "rwd",
-            fields::<CxlWrite, 6>(write),
-            |item: &Write| {
-                let (tag, poison) = (item.tag.into(), item.poison.into());
-                let values = [
-                    item.address,
-                    tag,
-                    item.opcode,
-                    META0_STATE,
-                    META_INVALID,
-                    poison,
-                ];
-                (Payload::with_data(&item.data), values)
-            },
-        )?;
-        let birsp = Inlet::new(
-            model,
-            "birsp",
-            fields::<CxlSnoopResponse, 2>(["opcode", "bi_tag"]),
-            |item: &Response| (Payload::empty(), [item.opcode, item.bi_tag.into()]),
-        )?;
-        let ndr = Outlet::new(
-            model,
-            "ndr",
-            "ndr",
-            fields::<CxlCompletion, 2>(["opcode", "tag"]),
-            |_, [opcode, tag]| Completion {
-                opcode,
-                tag: tag as u16,
-            },
-        )?;
-        let drs = Outlet::new(
-            model,
-            "drs",
-            "drs",
-            fields::<CxlData, 3>(["opcode", "tag", "poison"]),
-            |payload, [opcode, tag, poison]| Data {
-                data: payload.data(),
-                opcode,
-                tag: tag as u16,
-                poison: poison != 0,
-            },
-        )?;
-        let bisnp = Outlet::new(
-            model,
-            "bisnp",
-            "bisnp",
-            fields::<CxlSnoop, 3>(["address", "opcode", "bi_tag"]),
-            |_, [address, opcode, bi_tag]| Snoop {
-                address,
-                opcode,
-                bi_tag: bi_tag as u16,
-            },
-        )?;
+        let channels = Channels::open(&adapter.model)?;
         adapter.reset()?;
         let lines = (layout.endpoints() * layout.stride_lines()).next_power_of_two();
         Ok(CxlBus {
             adapter,
-            req,
-            rwd,
-            birsp,
-            ndr,
-            drs,
-            bisnp,
+            channels,
             host: HostPort::new(LINE_BYTES),
             units: BTreeMap::new(),
             active: BTreeSet::new(),
@@ -295,10 +151,10 @@ impl CxlBus {
     }
 
     fn sample(&mut self, cycle: u64) -> Result<(), BusError> {
-        if let Some(item) = self.ndr.take(&mut self.adapter, cycle)? {
+        if let Some(item) = self.channels.ndr.take(&mut self.adapter, cycle)? {
             self.completion(cycle, item)?;
         }
-        if let Some(item) = self.drs.take(&mut self.adapter, cycle)? {
+        if let Some(item) = self.channels.drs.take(&mut self.adapter, cycle)? {
             match self.open.get_mut(&item.tag) {
                 Some(Open::Load { data, .. })
                     if data.is_none() && item.opcode == MEM_DATA && !item.poison =>
@@ -312,7 +168,7 @@ impl CxlBus {
             }
             self.settle(cycle, item.tag)?;
         }
-        if let Some(item) = self.bisnp.take(&mut self.adapter, cycle)? {
+        if let Some(item) = self.channels.bisnp.take(&mut self.adapter, cycle)? {
             let line = item.address as u32;
             let expected = Snoop {
                 address: item.address,
@@ -413,7 +269,7 @@ impl CxlBus {
     fn respond(&mut self, cycle: u64, bi_tag: u16) {
         let start = self.adapter.later(cycle);
         let opcode = BI_RSP_I;
-        self.birsp.push(start, Response { opcode, bi_tag });
+        self.channels.birsp.push(start, Response { opcode, bi_tag });
     }
 
     fn work(&mut self, cycle: u64) {
@@ -450,7 +306,7 @@ impl CxlBus {
                                 poison: false,
                             };
                             let start = self.adapter.later(cycle);
-                            self.rwd.push(start, conflict);
+                            self.channels.rwd.push(start, conflict);
                         }
                     }
                     None if due && self.adapter.rng.random() => self.start_next(cycle, line),
@@ -518,7 +374,7 @@ impl CxlBus {
                     meta_field,
                     meta_value,
                 };
-                self.req.push(cycle, request);
+                self.channels.req.push(cycle, request);
             }
             Work::Notice => {
                 let tag = self.begin(
@@ -536,7 +392,7 @@ impl CxlBus {
                     meta_field: META0_STATE,
                     meta_value: META_INVALID,
                 };
-                self.req.push(cycle, request);
+                self.channels.req.push(cycle, request);
             }
             Work::Write(data) => self.write(cycle, line, &data),
         }
@@ -552,7 +408,7 @@ impl CxlBus {
             opcode: MEM_WR,
             poison: false,
         };
-        self.rwd.push(cycle, write);
+        self.channels.rwd.push(cycle, write);
     }
 
     fn begin(&mut self, line: u32, open: Open) -> u16 {
@@ -603,7 +459,7 @@ impl CxlBus {
                     meta_field: META0_STATE,
                     meta_value: META_ANY,
                 };
-                self.req.push(cycle, request);
+                self.channels.req.push(cycle, request);
             }
             1 => {
                 let (address, opcode, poison) = match rng.random_range(0..4) {
@@ -624,7 +480,7 @@ impl CxlBus {
                     opcode,
                     poison,
                 };
-                self.rwd.push(cycle, write);
+                self.channels.rwd.push(cycle, write);
             }
             2 => {
                 // The last lines of the aperture belong to no endpoint.
@@ -633,7 +489,7 @@ impl CxlBus {
                     false => self.lines as u16,
                 };
                 let opcode = BI_RSP_I;
-                self.birsp.push(cycle, Response { opcode, bi_tag });
+                self.channels.birsp.push(cycle, Response { opcode, bi_tag });
             }
             _ => {
                 let request = Request {
@@ -644,7 +500,7 @@ impl CxlBus {
                     meta_field: META_NO_OP,
                     meta_value: META_INVALID,
                 };
-                self.req.push(cycle, request);
+                self.channels.req.push(cycle, request);
                 return;
             }
         }
@@ -675,9 +531,9 @@ impl Bus for CxlBus {
         if self.adapter.is_hostile() {
             self.trespass(cycle);
         }
-        self.req.drive(&mut self.adapter, cycle);
-        self.rwd.drive(&mut self.adapter, cycle);
-        self.birsp.drive(&mut self.adapter, cycle);
+        self.channels.req.drive(&mut self.adapter, cycle);
+        self.channels.rwd.drive(&mut self.adapter, cycle);
+        self.channels.birsp.drive(&mut self.adapter, cycle);
         self.adapter.drive_card(card);
         let seen = self.host.exchange(host);
         self.adapter.step()?;
