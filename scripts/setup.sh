@@ -44,9 +44,8 @@ setup() { # build | test
     export PATH="$PATH:/usr/sbin:/sbin"
 }
 
-# Builds the command and sets LAUBERHORN to it, unless that is set.
+# Builds the command and sets LAUBERHORN to it.
 build_command() {
-    [ -z "${LAUBERHORN:-}" ] || return 0
     local quiet=--quiet
     LAUBERHORN=${CARGO_TARGET_DIR:-target}/debug/lauberhorn
     [ -x "$LAUBERHORN" ] || {

@@ -1,4 +1,4 @@
-//! What is kept and counted: buffers, slots, tallies.
+//! What is kept and counted: buffers, slots, tallies; and what only wires: the gatherer.
 
 use super::{CYCLES, start, step};
 use crate::host::buffers::{PacketBuffer, TransmitLines};
